@@ -1,0 +1,39 @@
+# What every target of the project shares: warnings, sanitizers, include root, and the two helpers that define libraries and programs.
+
+add_library(qemon_options INTERFACE)
+target_include_directories(qemon_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(qemon_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+if(QEMON_WARNINGS_AS_ERRORS)
+  target_compile_options(qemon_options INTERFACE -Werror)
+endif()
+target_compile_definitions(qemon_options INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ALL_NO_LIB
+  $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
+if(QEMON_SANITIZE)
+  target_compile_options(qemon_options INTERFACE -fsanitize=${QEMON_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(qemon_options INTERFACE -fsanitize=${QEMON_SANITIZE})
+endif()
+
+# qemon_library(NAME SOURCES ... HEADERS ... LINK ...): a static library; each header is checked to compile on its own
+# by the target all_verify_interface_header_sets.
+function(qemon_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${ARG_HEADERS})
+  target_link_libraries(${name} PUBLIC qemon_options ${ARG_LINK})
+  set_target_properties(${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+endfunction()
+
+# qemon_test(NAME SOURCES ... LINK ... [LABELS ...] [TIMEOUT s]): one GoogleTest program, one ctest entry a test case.
+function(qemon_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS;ENVIRONMENT" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} test_support GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE QEMON_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" ENVIRONMENT "${ARG_ENVIRONMENT}")
+endfunction()
