@@ -19,6 +19,7 @@ std::optional<EventIndex> EventTable::find(std::string_view name) const {
 
 void EventTable::use_catalog(const Catalog* catalog) {
   catalog_ = catalog;
+  ++catalog_generation_;
   for (EventIndex event = 0; event < names_.size(); ++event)
     described_[event] = catalog != nullptr ? catalog->find(names_[event]) : nullptr;
 }

@@ -28,6 +28,8 @@ class EventTable {
   /// Which catalog describes the events; nullptr for none (events are then counted by name only). The catalog must outlive
   /// the table or the next call.
   void use_catalog(const Catalog* catalog);
+  /// Changes with every use_catalog, so that what was derived from the descriptions can be made anew.
+  [[nodiscard]] std::uint32_t catalog_generation() const { return catalog_generation_; }
   /// nullptr when no catalog is in use or it does not know the event.
   [[nodiscard]] const CatalogEvent* described(EventIndex event) const { return described_[event]; }
 
@@ -36,6 +38,7 @@ class EventTable {
   std::unordered_map<std::string_view, EventIndex> index_;
   std::vector<const CatalogEvent*> described_;
   const Catalog* catalog_ = nullptr;
+  std::uint32_t catalog_generation_ = 0;
 };
 
 }  // namespace qemon::trace

@@ -1,0 +1,17 @@
+// UTF-8 in texts that come from outside: what is valid, and what to do with the rest.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace qemon {
+
+/// The length of the UTF-8 sequence at the front of `text`, or 0 if there is none: nothing there, cut off, an overlong
+/// form, a surrogate, or a code point above U+10FFFF.
+[[nodiscard]] std::size_t utf8_length(std::string_view text);
+
+/// `text` with every byte that is not part of valid UTF-8 replaced by U+FFFD.
+[[nodiscard]] std::string to_valid_utf8(std::string_view text);
+
+}  // namespace qemon

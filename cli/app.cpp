@@ -1,0 +1,135 @@
+#include "cli/app.hpp"
+
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/text.hpp"
+
+namespace qemon::cli {
+
+namespace {
+
+constexpr int exit_failed = 1;
+constexpr int exit_usage = 2;
+constexpr const char* system_socket = "/run/qemond/control.sock";
+
+constexpr const char* examples =
+    "Examples:\n"
+    "  qemon status                            what qemond watches, and how well\n"
+    "  qemon event on 'virtio_blk_*' --vm web1 count these events on web1 from now on\n"
+    "  qemon event list --enabled              what is on, and how often it occurred\n"
+    "  qemon event off '*'                     everything back as it was found\n"
+    "  qemon vm release web1 --for 60s         let another program use the monitor\n"
+    "  qemon vm list --output json             for programs; table output may change\n"
+    "\n"
+    "--socket and --output may also be given after the command.\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+/// The chosen command so far, for instance "qemon event on".
+std::string command_name(const CLI::App& app) {
+  std::string name = app.get_name();
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    name += " " + at->get_name();
+  }
+  return name;
+}
+
+/// A parse error as one line.
+std::string usage_problem(const CLI::ParseError& error, const CLI::App& app) {
+  if (error.get_name() == "ExtrasError") {
+    const std::vector<std::string> extras = app.remaining(true);
+    const char* const what = app.get_subcommands().empty() ? "unknown command" : "unexpected argument";
+    if (!extras.empty()) return what + (" '" + extras.front() + "'");
+  }
+  return error.what();
+}
+
+}  // namespace
+
+CLI::Validator not_empty() {
+  const auto check = [](const std::string& text) { return text.empty() ? std::string("is empty") : std::string(); };
+  return {check, ""};
+}
+
+Environment process_environment() {
+  Environment environment;
+  environment.variable = [](const std::string& name) -> std::optional<std::string> {
+    const char* const value = std::getenv(name.c_str());
+    if (value == nullptr || *value == '\0') return std::nullopt;
+    return value;
+  };
+  environment.exists = [](const std::string& path) { return ::access(path.c_str(), F_OK) == 0; };
+  environment.uid = ::geteuid();
+  return environment;
+}
+
+std::string default_socket(const Environment& environment) {
+  if (const auto given = environment.variable("QEMON_SOCKET")) return *given;
+  if (environment.uid == 0 || environment.exists(system_socket)) return system_socket;
+  if (const auto directory = environment.variable("XDG_RUNTIME_DIR")) return *directory + "/qemond/control.sock";
+  return system_socket;
+}
+
+void Session::note(std::string_view line) { err_ << "qemon: " << printable(line) << '\n'; }
+
+void Session::fail(std::string_view line) {
+  note(line);
+  status_ = exit_failed;
+}
+
+void Session::print(const nlohmann::ordered_json& answer) {
+  // Everything beyond ASCII as \uXXXX: the same JSON, and nothing in it that a terminal would act on.
+  out_ << answer.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) << '\n';
+}
+
+int run(int argc, const char* const* argv, const Environment& environment, std::ostream& out, std::ostream& err) {
+  Invocation invocation;
+  CLI::App app("Watch QEMU virtual machines and switch their trace events, through the daemon qemond.", "qemon");
+  app.set_version_flag("--version", "qemon " QEMON_VERSION);
+  app.set_help_flag("-h,--help", "Print this help message and exit");
+  app.add_option("--socket", invocation.socket,
+                 "qemond's control socket (default: $QEMON_SOCKET, /run/qemond/control.sock or "
+                 "$XDG_RUNTIME_DIR/qemond/control.sock)")
+      ->type_name("PATH")
+      ->check(not_empty());
+  app.add_option("-o,--output", invocation.output, "table for people, json for programs")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"table", "json"}));
+  app.fallthrough();
+  app.require_subcommand(0, 1);  // That there is one is checked afterwards, so that "foo" is called unknown.
+  app.footer(examples);
+  add_status_command(app, invocation);
+  add_vm_commands(app, invocation);
+  add_event_commands(app, invocation);
+
+  const auto usage = [&](const std::string& problem) {
+    err << "qemon: " << printable(problem + ": see '" + command_name(app) + " --help'") << '\n';
+    return exit_usage;
+  };
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version arrive this way as well.
+    if (error.get_exit_code() == 0) return app.exit(error, out, err);
+    return usage(usage_problem(error, app));
+  }
+  if (!invocation.command) return usage("a command is missing");
+
+  const std::string path = invocation.socket.empty() ? default_socket(environment) : invocation.socket;
+  Session session(Client(path), invocation.output == "json", out, err);
+  invocation.command(invocation, session);
+  out.flush();
+  // A full disk or a closed pipe must not look like success.
+  if (!out) session.fail("cannot write the answer to standard output");
+  return session.status();
+}
+
+}  // namespace qemon::cli

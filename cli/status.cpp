@@ -1,0 +1,116 @@
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "cli/commands.hpp"
+#include "cli/fields.hpp"
+#include "cli/text.hpp"
+
+namespace qemon::cli {
+
+namespace {
+
+/// Adds `part` to a list with commas, unless it is empty.
+void append(std::string& list, const std::string& part) {
+  if (part.empty()) return;
+  if (!list.empty()) list += ", ";
+  list += part;
+}
+
+/// "  trace     log (how it was found out), file by descriptor"
+void print_line(std::ostream& out, std::string_view title, const std::string& text) {
+  if (text.empty()) return;
+  std::string head = "  " + std::string(title);
+  head.resize(12, ' ');
+  out << head << printable(text) << '\n';
+}
+
+std::string headline(const Json& vm) {
+  const std::string state = text_at(vm, "state");
+  const std::string reason = text_at(vm, "reason");
+  std::string line = state.empty() ? "unknown" : state;
+  if (!reason.empty()) line += ": " + reason;
+  if (const auto released = number_at(vm, "released_for_seconds"))
+    line += " for " + human_seconds(*released) + " more";
+  append(line, text_at(vm, "run_state"));
+  const std::string version = text_at(vm, "qemu_version");
+  const std::string package = text_at(vm, "package");
+  if (!version.empty()) append(line, "QEMU " + version + (package.empty() ? "" : " (" + package + ")"));
+  append(line, text_at(vm, "arch"));
+  append(line, text_at(vm, "accelerator"));
+  if (count_at(vm, "pid") != 0) append(line, "pid " + std::to_string(count_at(vm, "pid")));
+  return line;
+}
+
+std::string trace_text(const Json& trace) {
+  const std::string backend = text_at(trace, "backend");
+  const std::string how = text_at(trace, "how");
+  // Nothing has been asked yet.
+  if (how.empty() && (backend.empty() || backend == "unknown")) return {};
+  std::string text = backend + (how.empty() ? "" : " (" + how + ")");
+  const std::string destination = text_at(trace, "destination");
+  if (destination != "none") append(text, destination);
+  const std::string path = text_at(trace, "path");
+  if (!path.empty()) text += ": " + path;
+  return text;
+}
+
+std::string records_text(const Json& trace) {
+  std::string text = std::to_string(count_at(trace, "records")) + " from " +
+                     human_bytes(count_at(trace, "bytes_read")) + ", " +
+                     std::to_string(count_at(trace, "dropped")) + " dropped, lag " +
+                     human_bytes(count_at(trace, "lag_bytes"));
+  if (const auto seconds = number_at(trace, "lag_seconds")) append(text, human_seconds(*seconds));
+  return text;
+}
+
+void print_vm(std::ostream& out, const Json& vm) {
+  const Json& trace = object_at(vm, "trace");
+  const Json& events = object_at(vm, "events");
+  out << printable(text_at(vm, "name")) << ": " << printable(headline(vm)) << '\n';
+  std::string guest = text_at(vm, "guest_name");
+  append(guest, text_at(vm, "uuid"));
+  print_line(out, "guest", guest);
+  print_line(out, "address", text_at(vm, "address"));
+  const std::string traced = trace_text(trace);
+  print_line(out, "trace", traced);
+  print_line(out, "catalog", text_at(trace, "catalog"));
+  if (count_at(events, "known") != 0)
+    print_line(out, "events", std::to_string(count_at(events, "on")) + " on, " +
+                                  std::to_string(count_at(events, "held")) + " of them held by qemond, " +
+                                  std::to_string(count_at(events, "known")) + " known");
+  if (!traced.empty() || count_at(trace, "bytes_read") != 0) print_line(out, "records", records_text(trace));
+  for (const std::string& problem : texts_at(vm, "degraded")) print_line(out, "degraded", problem);
+}
+
+void show_status(const Invocation&, Session& session) {
+  const Result<Json> answer = session.client().get("/v1/status");
+  if (!answer) return session.fail(answer.error().detail);
+  if (session.json()) return session.print(*answer);
+
+  std::ostream& out = session.out();
+  out << "qemond " << printable(text_at(*answer, "version"));
+  if (count_at(*answer, "pid") != 0) out << ", pid " << count_at(*answer, "pid");
+  if (const auto uptime = number_at(*answer, "uptime_seconds")) out << ", up " << human_seconds(*uptime);
+  out << '\n';
+  const std::string listen = text_at(*answer, "listen");
+  if (!listen.empty()) print_line(out, "metrics", "http://" + listen + "/metrics");
+  print_line(out, "control", text_at(*answer, "control_socket"));
+  const Json& vms = array_at(*answer, "vms");
+  if (vms.empty()) out << "\nno VMs: start qemond with --vm NAME=ADDRESS\n";
+  for (const Json& vm : vms) {
+    out << '\n';
+    print_vm(out, vm);
+  }
+}
+
+}  // namespace
+
+void add_status_command(CLI::App& app, Invocation& invocation) {
+  CLI::App* const command = app.add_subcommand("status", "Show the daemon and every VM that it watches");
+  command->callback([&invocation] { invocation.command = show_status; });
+}
+
+}  // namespace qemon::cli

@@ -1,0 +1,199 @@
+#include "daemon/control_api.hpp"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/version.hpp"
+#include "daemon/vm.hpp"
+#include "daemon/vm_json.hpp"
+#include "daemon/vm_request.hpp"
+
+namespace qemon::daemon {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+
+namespace {
+
+constexpr std::size_t patterns_max = 1000;
+constexpr double release_seconds_max = 24 * 3600;
+// Who holds the leases that are taken with `qemon event on`. All users of the command line share them, so that one can
+// switch off what another one forgot.
+constexpr std::string_view command_line_holder = "qemon event on";
+
+HttpResponse answer(const json& body, unsigned status = 200) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = "application/json";
+  // Texts from QEMU may hold anything; what is not UTF-8 is replaced.
+  response.body = body.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  return response;
+}
+
+HttpResponse refuse(unsigned status, const std::string& why) { return answer({{"error", why}}, status); }
+
+HttpResponse wrong_method(const std::string& allowed) {
+  auto response = refuse(405, "this address takes " + allowed + " only");
+  response.headers.emplace_back("Allow", allowed);
+  return response;
+}
+
+/// The body as a JSON object; a discarded value if it is none.
+json parse_body(const HttpRequest& request) {
+  // A body this deep cannot be one of ours, and the parser's recursion is not to be driven by it.
+  if (std::count(request.body.begin(), request.body.end(), '[') +
+          std::count(request.body.begin(), request.body.end(), '{') > 64) {
+    return json(json::value_t::discarded);
+  }
+  auto body = json::parse(request.body, nullptr, false);
+  return body.is_object() ? body : json(json::value_t::discarded);
+}
+
+/// What a request to switch events asks for.
+struct SwitchWish {
+  bool on = false;
+  std::vector<std::string> patterns;
+  std::string vm;  // Empty for all.
+};
+
+Result<SwitchWish> parse_wish(const HttpRequest& request) {
+  const auto body = parse_body(request);
+  if (body.is_discarded()) return Error{"the body is no JSON object"};
+  const auto action = body.find("action");
+  if (action == body.end() || (*action != "on" && *action != "off")) return Error{"\"action\" must be \"on\" or \"off\""};
+  const auto patterns = body.find("patterns");
+  if (patterns == body.end() || !patterns->is_array() || patterns->empty() || patterns->size() > patterns_max) {
+    return Error{"\"patterns\" must be an array of 1 to " + std::to_string(patterns_max) + " event names or patterns"};
+  }
+  SwitchWish wish;
+  wish.on = *action == "on";
+  for (const auto& pattern : *patterns) {
+    if (!pattern.is_string() || pattern.get_ref<const std::string&>().empty()) {
+      return Error{"\"patterns\" holds something that is no event name or pattern"};
+    }
+    wish.patterns.push_back(pattern.get<std::string>());
+  }
+  if (const auto vm = body.find("vm"); vm != body.end() && !vm->is_null()) {
+    if (!vm->is_string()) return Error{"\"vm\" must be the name of a VM"};
+    wish.vm = vm->get<std::string>();
+  }
+  return wish;
+}
+
+}  // namespace
+
+asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
+  const auto& path = request.segments;
+  const bool get = request.method == "GET";
+  const bool post = request.method == "POST";
+  if (post && (!request.peer || !can_control(*request.peer, policy_))) {
+    co_return refuse(403, "only root, the user of qemond and members of the group qemon may control VMs");
+  }
+  if (path.size() == 2 && path[0] == "v1") {
+    if (path[1] == "status") co_return get ? status() : wrong_method("GET");
+    if (path[1] == "vms") co_return get ? vms() : wrong_method("GET");
+    if (path[1] == "events" && get) co_return list_events(request);
+    if (path[1] == "events" && post) co_return co_await switch_events(std::move(request));
+    if (path[1] == "events") co_return wrong_method("GET, POST");
+  }
+  if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "release") {
+    if (!post) co_return wrong_method("POST");
+    co_return release(path[2], request);
+  }
+  co_return refuse(404, "qemond " + std::string(version) + " knows no " + request.path +
+                            ": qemon and qemond are probably of different versions");
+}
+
+HttpResponse ControlApi::vms() const {
+  auto list = json::array();
+  for (const auto& vm : vms_) list.push_back(to_json(*vm));
+  return answer({{"vms", std::move(list)}});
+}
+
+HttpResponse ControlApi::status() const {
+  const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - started_;
+  auto list = json::array();
+  for (const auto& vm : vms_) list.push_back(to_json(*vm));
+  return answer({{"version", version},
+                 {"pid", ::getpid()},
+                 {"uptime_seconds", std::round(uptime.count() * 1000) / 1000},
+                 {"listen", about_.listen},
+                 {"control_socket", about_.control_socket},
+                 {"vms", std::move(list)}});
+}
+
+HttpResponse ControlApi::list_events(const HttpRequest& request) const {
+  const auto* pattern = request.parameter("pattern");
+  const auto* only = request.parameter("vm");
+  const auto* enabled = request.parameter("enabled");
+  if (only != nullptr && find(*only) == nullptr) return no_such_vm(*only);
+  auto list = json::array();
+  for (const auto& vm : vms_) {
+    if (only != nullptr && vm->name() != *only) continue;
+    auto events = json::array();
+    for (const auto& row : vm->list_events(pattern != nullptr ? *pattern : "", enabled != nullptr && *enabled == "1")) {
+      events.push_back(to_json(row));
+    }
+    std::string error;
+    if (vm->events().size() == 0) error = "is " + std::string(to_string(vm->state())) + ": " + vm->reason();
+    list.push_back({{"vm", vm->name()}, {"events", std::move(events)}, {"error", error}});
+  }
+  return answer({{"vms", std::move(list)}});
+}
+
+asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
+  auto wish = parse_wish(request);
+  if (!wish) co_return refuse(400, wish.error().detail);
+  if (!wish->vm.empty() && find(wish->vm) == nullptr) co_return no_such_vm(wish->vm);
+  // VMs live as long as the daemon, and the server is stopped before they go.
+  std::vector<std::pair<Vm*, std::shared_ptr<Vm::SwitchRequest>>> asked;
+  for (const auto& vm : vms_) {
+    if (!wish->vm.empty() && vm->name() != wish->vm) continue;
+    asked.emplace_back(vm.get(), vm->ask_to_switch(wish->on, wish->patterns, std::string(command_line_holder)));
+  }
+  auto list = json::array();
+  for (auto& [vm, pending] : asked) {
+    const auto report = co_await vm->switched(pending);
+    if (!report.changed.empty()) {
+      spdlog::info("{}: events switched {} count={} by_uid={}", vm->name(), wish->on ? "on" : "off",
+                   report.changed.size(), request.peer ? static_cast<int>(request.peer->uid) : -1);
+    }
+    list.push_back(to_json(vm->name(), report));
+  }
+  json body;
+  body["vms"] = std::move(list);
+  co_return answer(body);
+}
+
+HttpResponse ControlApi::release(const std::string& name, const HttpRequest& request) const {
+  auto* vm = find(name);
+  if (vm == nullptr) return no_such_vm(name);
+  const auto body = parse_body(request);
+  const auto seconds = body.is_discarded() ? json::const_iterator() : body.find("seconds");
+  if (body.is_discarded() || seconds == body.end() || !seconds->is_number() || !(seconds->get<double>() > 0) ||
+      seconds->get<double>() > release_seconds_max) {
+    return refuse(400, "\"seconds\" must be more than 0 and at most 86400");
+  }
+  const auto duration = std::chrono::milliseconds(std::llround(seconds->get<double>() * 1000));
+  vm->release(duration);
+  return answer({{"vm", name}, {"released_for_seconds", seconds->get<double>()}});
+}
+
+Vm* ControlApi::find(const std::string& name) const {
+  for (const auto& vm : vms_) {
+    if (vm->name() == name) return vm.get();
+  }
+  return nullptr;
+}
+
+HttpResponse ControlApi::no_such_vm(const std::string& name) const {
+  std::string names;
+  for (const auto& vm : vms_) names += (names.empty() ? "" : ", ") + vm->name();
+  return refuse(404, "there is no VM " + name + ": qemond watches " + (names.empty() ? "none" : names));
+}
+
+}  // namespace qemon::daemon

@@ -1,0 +1,144 @@
+#include "daemon/daemon.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+
+#include "base/version.hpp"
+#include "daemon/control_api.hpp"
+#include "daemon/daemon_metrics.hpp"
+#include "daemon/http_server.hpp"
+#include "daemon/vm.hpp"
+#include "daemon/web_api.hpp"
+#include "trace/decoder.hpp"
+
+namespace qemon::daemon {
+namespace {
+
+namespace asio = boost::asio;
+
+/// Makes `path` and its parents if they are missing. Others may pass through but not list, because a QEMU of another user
+/// opens its trace file in there by name.
+Result<void> make_directory(const std::string& path, mode_t mode) {
+  std::error_code failed;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), failed);
+  if (failed) return Error{path + ": cannot be made: " + failed.message(), failed};
+  if (::mkdir(path.c_str(), mode) == 0) {
+    // Whatever the umask was.
+    if (::chmod(path.c_str(), mode) != 0) return system_error(errno, path);
+    return Result<void>();
+  }
+  if (errno != EEXIST) return system_error(errno, path + ": cannot be made (choose another with --runtime-dir)");
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) return system_error(errno, path);
+  if (!S_ISDIR(about.st_mode)) return Error{path + " is no directory: choose another with --runtime-dir"};
+  if (::access(path.c_str(), W_OK | X_OK) != 0) return system_error(errno, path + " (choose another with --runtime-dir)");
+  return Result<void>();
+}
+
+class Daemon {
+ public:
+  explicit Daemon(const Config& config)
+      : config_(config),
+        read_buffer_(trace::decode_bytes_max * 2),
+        environment_{catalogs_, read_buffer_, config.runtime_directory + "/trace", config.trace_space_bytes, {}},
+        control_(vms_, ControlPolicy{::geteuid(), find_group("qemon")}),
+        web_(vms_, page_),
+        server_(context_.get_executor()),
+        signals_(context_),
+        ended_(context_) {}
+
+  Result<void> run() {
+    for (const auto& directory : {config_.runtime_directory, environment_.trace_directory}) {
+      const mode_t mode = directory == environment_.trace_directory ? 0711 : 0755;
+      if (auto made = make_directory(directory, mode); !made) return made.error();
+    }
+    if (auto listening = listen(); !listening) return listening.error();
+    environment_.on_round_trip = [this](const std::string& vm, std::chrono::nanoseconds time) {
+      metrics_.observe_round_trip(vm, time);
+    };
+    for (const auto& vm : config_.vms) {
+      vms_.push_back(std::make_unique<Vm>(context_.get_executor(), vm, environment_));
+    }
+    metrics_.add_to(page_, server_);
+    add_vm_metrics(page_, vms_);
+    for (const auto& vm : vms_) {
+      spawn(vm->run());
+      spawn(vm->follow_trace());
+    }
+    // Spawned last and not counted: it is what waits for the others.
+    asio::co_spawn(context_, wait_for_end(), [](std::exception_ptr failure) {
+      if (failure) std::rethrow_exception(failure);
+    });
+    context_.run();
+    return Result<void>();
+  }
+
+ private:
+  Result<void> listen() {
+    auto address = server_.listen_tcp(config_.listen, [this](HttpRequest request) { return web_.handle(std::move(request)); });
+    if (!address) return wrap(address.error(), "--listen");
+    // Anybody may connect and read; control_api asks who the peer is.
+    auto control = server_.listen_unix(config_.control_socket, 0666,
+                                       [this](HttpRequest request) { return control_.handle(std::move(request)); });
+    if (!control) return wrap(control.error(), "--control-socket");
+    control_.set_about({*address, config_.control_socket});
+    spdlog::info("qemond {} is serving http://{}/metrics control_socket={} vms={}", version, *address,
+                 config_.control_socket, config_.vms.size());
+    return Result<void>();
+  }
+
+  void spawn(asio::awaitable<void> task) {
+    ++running_;
+    asio::co_spawn(context_, std::move(task), [this](std::exception_ptr failure) {
+      if (failure) std::rethrow_exception(failure);
+      if (--running_ == 0) ended_.cancel();
+    });
+  }
+
+  asio::awaitable<void> wait_for_end() {
+    signals_.add(SIGTERM);
+    signals_.add(SIGINT);
+    const auto [ec, number] = co_await signals_.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (!ec) spdlog::info("stopping signal={}", number);
+    for (const auto& vm : vms_) vm->stop();
+    ended_.expires_at(asio::steady_timer::time_point::max());
+    if (running_ > 0) co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await server_.stop();
+  }
+
+  const Config& config_;
+  asio::io_context context_{1};
+  std::vector<char> read_buffer_;
+  CatalogFinder catalogs_;
+  VmEnvironment environment_;
+  VmList vms_;
+  DaemonMetrics metrics_;
+  exporters::MetricsPage page_;
+  ControlApi control_;
+  WebApi web_;
+  HttpServer server_;
+  asio::signal_set signals_;
+  asio::steady_timer ended_;
+  std::size_t running_ = 0;
+};
+
+}  // namespace
+
+Result<void> run_daemon(const Config& config) {
+  // A peer that hangs up is an error of that one write, not the end of qemond.
+  std::signal(SIGPIPE, SIG_IGN);
+  return Daemon(config).run();
+}
+
+}  // namespace qemon::daemon

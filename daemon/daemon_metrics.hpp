@@ -1,0 +1,31 @@
+// The daemon's own metrics: qemond_build_info, process_*, HTTP figures and monitor round trips.
+#pragma once
+
+#include <prometheus/family.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <chrono>
+#include <map>
+#include <string>
+
+#include "daemon/http_server.hpp"
+#include "exporters/metrics_page.hpp"
+
+namespace qemon::daemon {
+
+class DaemonMetrics {
+ public:
+  DaemonMetrics();
+
+  /// Adds the families to `page`, which this and `server` must outlive.
+  void add_to(exporters::MetricsPage& page, const HttpServer& server);
+  void observe_round_trip(const std::string& vm, std::chrono::nanoseconds time);
+
+ private:
+  prometheus::Registry registry_;
+  prometheus::Family<prometheus::Histogram>& round_trips_;
+  std::map<std::string, prometheus::Histogram*> round_trips_of_;  // By VM, so that no labels are looked up per command.
+};
+
+}  // namespace qemon::daemon

@@ -1,0 +1,167 @@
+#include "daemon/process_info.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+namespace qemon::daemon {
+namespace {
+
+constexpr std::string_view deleted_suffix = " (deleted)";
+
+std::string proc_path(pid_t pid, std::string_view file) {
+  return "/proc/" + std::to_string(pid) + "/" + std::string(file);
+}
+
+/// Whole text of a /proc file; empty if it cannot be read.
+std::string read_proc(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return std::move(text).str();
+}
+
+std::string read_link(const std::string& path) {
+  std::array<char, 4096> target{};
+  const auto length = ::readlink(path.c_str(), target.data(), target.size());
+  return length > 0 ? std::string(target.data(), static_cast<std::size_t>(length)) : std::string();
+}
+
+bool strip_deleted(std::string& target) {
+  if (!target.ends_with(deleted_suffix)) return false;
+  target.resize(target.size() - deleted_suffix.size());
+  return true;
+}
+
+/// The field behind "KEY:" in a status file.
+std::string_view status_field(std::string_view status, std::string_view key) {
+  const std::string wanted = "\n" + std::string(key) + ":";
+  const auto at = status.find(wanted);
+  if (at == std::string_view::npos) return {};
+  auto value = status.substr(at + wanted.size());
+  value = value.substr(0, value.find('\n'));
+  value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
+  return value;
+}
+
+/// The `index`-th blank-separated number of `text`, counted from 0.
+std::optional<std::uint64_t> number_at(std::string_view text, int index, int base = 10) {
+  for (;; --index) {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+    const auto end = std::min(text.find_first_of(" \t\n"), text.size());
+    if (end == 0) return std::nullopt;
+    if (index == 0) {
+      std::uint64_t number = 0;
+      const auto result = std::from_chars(text.data(), text.data() + end, number, base);
+      if (result.ec != std::errc()) return std::nullopt;
+      return number;
+    }
+    text.remove_prefix(end);
+  }
+}
+
+/// State letter and start time out of /proc/PID/stat, whose second field (the name) may hold anything, also ')'.
+struct Stat {
+  char state = '?';
+  std::uint64_t start_ticks = 0;
+};
+std::optional<Stat> read_stat(pid_t pid) {
+  const auto text = read_proc(proc_path(pid, "stat"));
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string::npos || name_end + 2 >= text.size()) return std::nullopt;
+  const auto rest = std::string_view(text).substr(name_end + 2);
+  const auto start = number_at(rest, 19);  // Field 22, where `rest` begins with field 3.
+  if (!start) return std::nullopt;
+  return Stat{rest.front(), *start};
+}
+
+FileKind kind_of(mode_t mode) {
+  if (S_ISREG(mode)) return FileKind::regular;
+  if (S_ISFIFO(mode)) return FileKind::fifo;
+  if (S_ISSOCK(mode)) return FileKind::socket;
+  if (S_ISCHR(mode)) return FileKind::character;
+  return FileKind::other;
+}
+
+std::optional<OpenFile> inspect_descriptor(pid_t pid, int descriptor) {
+  const auto link = proc_path(pid, "fd/" + std::to_string(descriptor));
+  struct stat about {};
+  if (::stat(link.c_str(), &about) != 0) return std::nullopt;  // Closed meanwhile.
+  OpenFile file;
+  file.descriptor = descriptor;
+  file.kind = kind_of(about.st_mode);
+  file.target = read_link(link);
+  file.deleted = strip_deleted(file.target);
+  file.device = about.st_dev;
+  file.inode = about.st_ino;
+  const auto info = "\n" + read_proc(proc_path(pid, "fdinfo/" + std::to_string(descriptor)));
+  if (const auto flags = number_at(status_field(info, "flags"), 0, 8)) {
+    file.flags = static_cast<int>(*flags);
+  }
+  return file;
+}
+
+}  // namespace
+
+std::optional<pid_t> process_of_thread(pid_t tid) {
+  const auto status = read_proc(proc_path(tid, "status"));
+  const auto tgid = number_at(status_field(status, "Tgid"), 0);
+  if (!tgid || *tgid == 0) return std::nullopt;
+  return static_cast<pid_t>(*tgid);
+}
+
+Result<ProcessInfo> inspect_process(pid_t pid) {
+  const auto stat = read_stat(pid);
+  const auto status = read_proc(proc_path(pid, "status"));
+  if (!stat || status.empty()) {
+    return Error{"there is no process " + std::to_string(pid) + " on this host"};
+  }
+  ProcessInfo process;
+  process.pid = pid;
+  process.start_ticks = stat->start_ticks;
+  process.uid = static_cast<uid_t>(number_at(status_field(status, "Uid"), 1).value_or(0));
+  process.gid = static_cast<gid_t>(number_at(status_field(status, "Gid"), 1).value_or(0));
+  process.exe = read_link(proc_path(pid, "exe"));
+  process.exe_deleted = strip_deleted(process.exe);
+  process.cwd = read_link(proc_path(pid, "cwd"));
+  const auto command_line = read_proc(proc_path(pid, "cmdline"));
+  for (std::size_t at = 0; at < command_line.size();) {
+    const auto end = std::min(command_line.find('\0', at), command_line.size());
+    process.arguments.emplace_back(command_line, at, end - at);
+    at = end + 1;
+  }
+  return process;
+}
+
+Result<std::vector<OpenFile>> open_files(pid_t pid) {
+  const auto directory = proc_path(pid, "fd");
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(directory.c_str()), ::closedir);
+  if (!entries) return system_error(errno, directory);
+  std::vector<OpenFile> files;
+  while (const auto* entry = ::readdir(entries.get())) {
+    const std::string_view name(entry->d_name);
+    int descriptor = -1;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), descriptor);
+    if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) continue;
+    if (auto file = inspect_descriptor(pid, descriptor)) files.push_back(std::move(*file));
+  }
+  std::sort(files.begin(), files.end(),
+            [](const OpenFile& a, const OpenFile& b) { return a.descriptor < b.descriptor; });
+  return files;
+}
+
+bool is_alive(const ProcessInfo& process) {
+  const auto stat = read_stat(process.pid);
+  return stat && stat->start_ticks == process.start_ticks && stat->state != 'Z' && stat->state != 'X';
+}
+
+}  // namespace qemon::daemon

@@ -1,0 +1,149 @@
+#include "daemon/trace_feed.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "trace/log_decoder.hpp"
+#include "trace/simple_decoder.hpp"
+
+namespace qemon::daemon {
+namespace {
+
+// One turn of the loop: about a millisecond of decoding.
+constexpr std::size_t turn_bytes = trace::decode_bytes_max;
+
+trace::FileTailOptions from_end(TraceFormat format) {
+  trace::FileTailOptions options;
+  options.start = trace::FileTailOptions::Start::end;
+  options.text = format == TraceFormat::log;
+  return options;
+}
+
+trace::FileTailOptions from_beginning(TraceFormat format) {
+  trace::FileTailOptions options;
+  options.text = format == TraceFormat::log;
+  return options;
+}
+
+}  // namespace
+
+FeedTotals& FeedTotals::operator+=(const FeedTotals& other) {
+  bytes_read += other.bytes_read;
+  restarts += other.restarts;
+  read_errors += other.read_errors;
+  mismatches += other.mismatches;
+  decoder.records += other.decoder.records;
+  decoder.stale_records += other.decoder.stale_records;
+  decoder.dropped_events += other.decoder.dropped_events;
+  decoder.resyncs += other.decoder.resyncs;
+  decoder.lost_bytes += other.decoder.lost_bytes;
+  for (std::size_t i = 0; i < decoder.errors.size(); ++i) decoder.errors[i] += other.decoder.errors[i];
+  decoder.saw_timestamps |= other.decoder.saw_timestamps;
+  return *this;
+}
+
+TraceFeed::TraceFeed(TraceFormat format, trace::EventTable& events, trace::TraceFile file, std::int64_t not_before_ns)
+    : format_(format),
+      events_(events),
+      file_(std::move(file)),
+      tail_(UniqueFd(::fcntl(file_->fd(), F_DUPFD_CLOEXEC, 0)), file_->path(), from_beginning(format)) {
+  if (format == TraceFormat::log) {
+    decoder_ = std::make_unique<trace::LogDecoder>(events);
+    return;
+  }
+  trace::SimpleDecoderOptions options;
+  options.not_before_ns = not_before_ns;
+  auto decoder = std::make_unique<trace::SimpleDecoder>(events, options);
+  simple_ = decoder.get();
+  decoder_ = std::move(decoder);
+}
+
+TraceFeed::TraceFeed(TraceFormat format, trace::EventTable& events, const std::string& path)
+    : format_(format), events_(events), tail_(path, from_end(format)) {
+  if (format == TraceFormat::log) {
+    decoder_ = std::make_unique<trace::LogDecoder>(events);
+  } else {
+    auto decoder = std::make_unique<trace::SimpleDecoder>(events);
+    simple_ = decoder.get();
+    decoder_ = std::move(decoder);
+  }
+}
+
+TraceFeed::~TraceFeed() = default;
+
+bool TraceFeed::pump(std::span<char> buffer, trace::RecordSink& sink) {
+  std::size_t turn = 0;
+  while (turn < turn_bytes) {
+    std::memcpy(buffer.data(), rest_.data(), rest_.size());
+    const auto room = buffer.subspan(rest_.size()).first(std::min(turn_bytes, buffer.size() - rest_.size()));
+    const auto chunk = tail_.read(room);
+    if (!chunk) {
+      if (problem_.empty()) ++totals_.read_errors;
+      problem_ = chunk.error().detail;
+      return false;
+    }
+    problem_.clear();
+    if (chunk->begins) {
+      begin_stream();
+      continue;
+    }
+    if (chunk->size == 0) return false;
+    totals_.bytes_read += chunk->size;
+    turn += chunk->size;
+    const std::string_view bytes(buffer.data(), rest_.size() + chunk->size);
+    const auto used = decoder_->decode(bytes, sink);
+    rest_ = bytes.substr(used);
+    give_back();
+  }
+  return tail_.lag() > 0;
+}
+
+/// The next bytes are the first of a stream: a file just opened, truncated or replaced.
+void TraceFeed::begin_stream() {
+  if (std::exchange(began_, true)) ++totals_.restarts;
+  if (file_) file_->restart();
+  rest_.clear();
+  const auto start = tail_.stream_start();
+  if (start == 0) return decoder_->restart();
+  if (simple_ != nullptr) {
+    std::string head(std::min<std::uint64_t>(start, trace::decode_bytes_max), '\0');
+    const auto size = ::pread(tail_.fd(), head.data(), head.size(), 0);
+    head.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    if (auto read = simple_->read_head(head); !read) problem_ = tail_.path() + ": " + read.error().detail;
+    return;
+  }
+  char before = '\n';
+  const bool known = ::pread(tail_.fd(), &before, 1, static_cast<off_t>(start) - 1) == 1;
+  // A NUL is the end of a hole, behind which a line begins.
+  const bool mid_line = known && before != '\n' && before != '\0';
+  if (mid_line && decoder_->stats().records == 0) {
+    trace::LogDecoderOptions options;
+    options.start_mid_line = true;
+    decoder_ = std::make_unique<trace::LogDecoder>(events_, options);
+  } else {
+    decoder_->restart();
+  }
+}
+
+void TraceFeed::give_back() {
+  if (!file_) return;
+  const auto given_back = file_->release_consumed(tail_.offset() - rest_.size());
+  if (!given_back && problem_.empty()) problem_ = given_back.error().detail;
+}
+
+FeedTotals TraceFeed::totals() const {
+  auto totals = totals_;
+  totals.decoder = decoder_->stats();
+  totals.mismatches = simple_ != nullptr ? simple_->mismatches() : 0;
+  return totals;
+}
+
+const std::string& TraceFeed::problem() const {
+  return problem_.empty() && simple_ != nullptr ? simple_->problem() : problem_;
+}
+
+}  // namespace qemon::daemon

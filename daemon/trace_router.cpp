@@ -1,0 +1,267 @@
+#include "daemon/trace_router.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <fstream>
+
+#include "qmp/error.hpp"
+
+namespace qemon::daemon {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+// A vCPU that had looked at an event's switch just before it went off may write its record after; it needs microseconds,
+// unless the host is very busy.
+constexpr auto retired_for = 1s;
+
+std::uint64_t file_size(const std::string& path) {
+  struct stat about {};
+  return ::stat(path.c_str(), &about) == 0 ? static_cast<std::uint64_t>(about.st_size) : 0;
+}
+
+/// Whether `text` stands in the file behind `offset`, within the few lines that a probe writes.
+bool contains_after(const std::string& path, std::uint64_t offset, const std::string& text) {
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(offset));
+  std::string bytes(std::size_t{256} * 1024, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  return bytes.find(text) != std::string::npos;
+}
+
+}  // namespace
+
+std::string_view to_string(Destination destination) {
+  switch (destination) {
+    case Destination::none: return "none";
+    case Destination::in_place: return "in place";
+    case Destination::by_descriptor: return "file by descriptor";
+    case Destination::by_path: return "file by path";
+  }
+  return "none";
+}
+
+TraceRouter::TraceRouter(TraceRouterOptions options, trace::EventTable& events, trace::RecordSink& sink)
+    : options_(std::move(options)), events_(events), sink_(sink) {}
+
+TraceRouter::~TraceRouter() = default;
+
+asio::awaitable<Result<void>> TraceRouter::attach(qmp::Client& client, qmp::Backends backends,
+                                                  std::optional<ProcessInfo> process) {
+  backends_ = std::move(backends);
+  process_ = std::move(process);
+  blocked_.clear();
+  note_.clear();
+  unsafe_set_.reset();
+  if (!backends_.simple && !backends_.log) {
+    blocked_ = "this QEMU was built without a trace backend that can be followed: it needs --enable-trace-backends=log or simple";
+  } else if (!options_.same_host) {
+    blocked_ = "its monitor is on another host, whose trace files cannot be read: run qemond there";
+  }
+  if (!blocked_.empty()) co_return Result<void>();
+  if (log_unsafe_) {
+    auto safe = co_await make_log_safe(client);
+    if (!safe) co_return safe.error();
+  }
+  if (redirected()) {
+    // The trace went on while the monitor was not ours, unless somebody led it elsewhere.
+    if (still_written()) co_return Result<void>();
+    log_away_ = false;
+    retire_feed();
+  }
+  if (backends_.simple) co_return co_await attach_simple(client);
+  co_return co_await attach_log(client);
+}
+
+asio::awaitable<Result<void>> TraceRouter::attach_simple(qmp::Client& client) {
+  auto status = co_await qmp::trace_file_status(client);
+  if (!status) co_return wrap(status.error(), "where its trace goes cannot be asked");
+  const bool ours = status->name.starts_with(options_.trace_directory + "/");
+  original_trace_file_ = status->name;
+  if (ours) {
+    // What an earlier qemond left when it was killed. QEMU's own default name is the best that can be put back.
+    original_trace_file_ = "trace-" + (process_ ? std::to_string(process_->pid) : std::string("qemu"));
+  }
+  if (status->on && !ours) {
+    auto path = status->name;
+    if (!path.starts_with('/') && process_) path = process_->cwd + "/" + path;
+    follow_in_place(TraceFormat::simple, path);
+  } else if (feed_) {
+    retire_feed();
+  }
+  if (backends_.log) co_return co_await find_log(client);
+  co_return Result<void>();
+}
+
+asio::awaitable<Result<void>> TraceRouter::attach_log(qmp::Client& client) {
+  auto found = co_await find_log(client);
+  if (!found) co_return found.error();
+  if (log_.user_file) {
+    follow_in_place(TraceFormat::log, log_.user_file->target);
+  } else if (feed_) {
+    retire_feed();
+  }
+  co_return Result<void>();
+}
+
+/// Finds where the log goes now. Redirecting it without knowing would lose what a user keeps, so not knowing blocks.
+asio::awaitable<Result<void>> TraceRouter::find_log(qmp::Client& client) {
+  log_ = {};
+  std::string problem;
+  if (!process_) {
+    problem = "where its log goes cannot be seen: its process is not visible from here";
+  } else if (auto files = open_files(process_->pid); !files) {
+    problem = "where its log goes cannot be seen (" + files.error().detail +
+              "): run qemond as root or as the user of QEMU";
+  } else {
+    log_ = log_destination_at_start(*process_, *files, options_.trace_directory, backends_.simple);
+    auto candidates = log_candidates(*files, options_.trace_directory);
+    const bool only_known = candidates.size() == 1 && log_.user_file &&
+                            candidates.front().descriptor == log_.user_file->descriptor;
+    if (!candidates.empty() && !only_known) {
+      auto probed = co_await probe_log(client, std::move(candidates));
+      if (!probed) co_return probed.error();
+      if (*probed) log_.user_file = **probed;
+    }
+  }
+  if (!problem.empty() && !backends_.simple) blocked_ = problem;
+  log_known_ = problem.empty();
+  co_return Result<void>();
+}
+
+/// Writes a line to the log and looks which file has it. handle_qmp_command prints each QMP request as it came, in every version
+/// since 6.2; asking for an event with a name of our own leaves exactly that name there.
+asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(qmp::Client& client,
+                                                                        std::vector<OpenFile> candidates) {
+  const std::string tracer = "handle_qmp_command";
+  const std::string mark = "qemon-log-probe-" + std::to_string(Clock::now().time_since_epoch().count());
+  const auto path_of = [&](const OpenFile& file) {
+    return "/proc/" + std::to_string(process_->pid) + "/fd/" + std::to_string(file.descriptor);
+  };
+  std::vector<std::uint64_t> sizes;
+  for (const auto& file : candidates) sizes.push_back(file_size(path_of(file)));
+  auto before = co_await qmp::get_event_states(client, tracer);
+  if (!before && !qmp::is_refusal(before.error())) co_return before.error();
+  if (!before || before->empty()) co_return std::optional<OpenFile>();
+  const bool was_on = before->front().state == qmp::EventSwitch::enabled;
+  if (!was_on) {
+    auto on = co_await qmp::set_event_state(client, tracer, true);
+    if (!on) co_return on.error();
+  }
+  // Refused, since there is no such event.
+  auto marked = co_await qmp::get_event_states(client, mark);
+  if (!was_on) {
+    auto off = co_await qmp::set_event_state(client, tracer, false);
+    if (!off) co_return off.error();
+  }
+  if (!marked && !qmp::is_refusal(marked.error())) co_return marked.error();
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (contains_after(path_of(candidates[i]), sizes[i], mark)) co_return std::optional<OpenFile>(candidates[i]);
+  }
+  // None of them: then the log goes where it went at start, if that is no regular file.
+  co_return std::optional<OpenFile>();
+}
+
+void TraceRouter::follow_in_place(TraceFormat format, const std::string& path) {
+  if (feed_ && destination_ == Destination::in_place && feed_->tail().path() == path) return;
+  if (feed_) retire_feed();
+  if (::access(path.c_str(), R_OK) != 0) {
+    blocked_ = system_error(errno, path).detail + ": qemond must be allowed to read the file that the trace goes to";
+    return;
+  }
+  feed_ = std::make_unique<TraceFeed>(format, events_, path);
+  destination_ = Destination::in_place;
+}
+
+bool TraceRouter::pump(std::span<char> buffer) {
+  bool more = feed_ && feed_->pump(buffer, sink_);
+  for (auto& retired : retired_) more |= retired.feed->pump(buffer, sink_);
+  const auto now = Clock::now();
+  std::erase_if(retired_, [&](const Retired& retired) {
+    if (now < retired.until || retired.feed->tail().lag() > 0) return false;
+    closed_ += retired.feed->totals();
+    return true;
+  });
+  return more;
+}
+
+asio::awaitable<void> TraceRouter::drain(std::span<char> buffer) {
+  // Bounded by what is there now: other events may keep the file growing.
+  const auto enough = totals().bytes_read + lag_bytes();
+  const auto executor = co_await asio::this_coro::executor;
+  while (pump(buffer) && totals().bytes_read < enough + trace::decode_bytes_max) {
+    co_await asio::post(executor, asio::use_awaitable);
+  }
+}
+
+void TraceRouter::retire_feed() {
+  retired_.push_back({std::move(feed_), Clock::now() + retired_for});
+  destination_ = Destination::none;
+}
+
+bool TraceRouter::still_written() const {
+  if (!process_) return true;
+  struct stat ours {};
+  const auto files = open_files(process_->pid);
+  if (!files || ::fstat(feed_->file()->fd(), &ours) != 0) return true;
+  return std::any_of(files->begin(), files->end(), [&](const OpenFile& file) {
+    return file.inode == ours.st_ino && file.device == ours.st_dev;
+  });
+}
+
+std::string TraceRouter::path() const { return feed_ ? feed_->tail().path() : std::string(); }
+
+std::string_view TraceRouter::backend() const {
+  if (backends_.simple) return "simple";
+  return backends_.log ? "log" : "none";
+}
+
+std::uint64_t TraceRouter::lag_bytes() const {
+  std::uint64_t bytes = feed_ ? feed_->lag_bytes() : 0;
+  for (const auto& retired : retired_) bytes += retired.feed->tail().lag();
+  return bytes;
+}
+
+FeedTotals TraceRouter::totals() const {
+  auto totals = closed_;
+  if (feed_) totals += feed_->totals();
+  for (const auto& retired : retired_) totals += retired.feed->totals();
+  return totals;
+}
+
+std::optional<bool> TraceRouter::timestamps() const {
+  if (backends_.simple) return true;
+  if (!backends_.log) return std::nullopt;
+  const auto seen = totals().decoder;
+  if (seen.saw_timestamps) return true;
+  if (seen.records > 0) return false;
+  if (!process_ || process_->arguments.empty()) return std::nullopt;
+  return has_log_timestamps(*process_);
+}
+
+std::vector<std::string> TraceRouter::problems() const {
+  std::vector<std::string> lines;
+  if (!blocked_.empty()) lines.push_back(blocked_);
+  if (!note_.empty()) lines.push_back(note_);
+  if (log_unsafe_) lines.push_back("its log could not be put in a safe place yet; trying again");
+  if (feed_ && !feed_->problem().empty()) lines.push_back(feed_->problem());
+  if (timestamps() == std::optional(false)) {
+    lines.emplace_back("no timestamps in the log: start QEMU with -msg timestamp=on for latencies");
+  }
+  if (backends_.simple && backends_.log && log_.user_file) {
+    lines.push_back("the log " + log_.user_file->target + " grows too: a QEMU with both backends writes every event to both");
+  }
+  return lines;
+}
+
+}  // namespace qemon::daemon

@@ -1,0 +1,285 @@
+#include "daemon/vm.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <ctime>
+
+#include "daemon/event_pattern.hpp"
+#include "daemon/vm_request.hpp"
+#include "qmp/error.hpp"
+
+namespace qemon::daemon {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr auto backoff_first = 100ms;
+// A QEMU that is gone for long is looked for less often, but one on this host's socket costs next to nothing to look for,
+// and its first seconds are worth having.
+constexpr auto backoff_max_local = 2s;
+constexpr auto backoff_max_remote = 30s;
+// How often a trace file is looked at. A quarter of the 250 ms within which a record is to be in /metrics.
+constexpr auto feed_interval = 60ms;
+
+std::int64_t nanoseconds_now(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace
+
+std::string_view to_string(VmState state) {
+  switch (state) {
+    case VmState::connecting: return "connecting";
+    case VmState::attached: return "attached";
+    case VmState::busy: return "busy";
+    case VmState::released: return "released";
+    case VmState::unreachable: return "unreachable";
+  }
+  return "unknown";
+}
+
+Vm::Vm(asio::any_io_executor executor, VmConfig config, VmEnvironment& environment)
+    : config_(std::move(config)),
+      environment_(environment),
+      wake_timer_(executor),
+      feed_timer_(executor),
+      backoff_(backoff_first) {}
+
+Vm::~Vm() = default;
+
+asio::awaitable<void> Vm::run() {
+  while (!stopping_) {
+    co_await attempt();
+    if (stopping_) break;
+    refuse_requests(reason_.empty() ? "is not attached" : reason_);
+    if (state_ == VmState::released) {
+      while (!stopping_ && Clock::now() < released_until_) co_await wait(released_until_);
+      continue;
+    }
+    const std::chrono::milliseconds longest =
+        qmp::is_on_this_host(config_.endpoint) ? backoff_max_local : backoff_max_remote;
+    const auto until = Clock::now() + backoff_;
+    backoff_ = std::min(backoff_ * 2, longest);
+    while (!stopping_ && Clock::now() < until && state_ != VmState::released) co_await wait(until);
+  }
+  refuse_requests("qemond is stopping");
+  // Left while the monitor was not ours: one more try to put things back.
+  const bool alive = !process_ || is_alive(*process_);
+  if (alive && (!leases_.ours().empty() || (router_ && router_->redirected()))) co_await attempt();
+  for (const auto event : leases_.ours()) {
+    spdlog::error("{}: left on, because the monitor could not be reached: event={} reason=\"{}\"", name(),
+                  events_.name(event), reason_);
+  }
+  set_state(VmState::unreachable, "qemond has stopped");
+  feed_timer_.cancel();
+}
+
+/// One attempt at a session, from connecting to its end.
+asio::awaitable<void> Vm::attempt() {
+  if (state_ != VmState::busy && state_ != VmState::unreachable) set_state(VmState::connecting, {});
+  qmp::ClientOptions options;
+  if (stopping_) options.handshake_deadline = 2s;
+  auto connected = co_await qmp::Client::connect(wake_timer_.get_executor(), config_.endpoint, options);
+  if (!connected) {
+    const auto& error = connected.error();
+    const bool busy = error.code == qmp::errc::busy;
+    if (router_ && process_ && !is_alive(*process_)) co_await end_process();
+    if (state_ != VmState::released) set_state(busy ? VmState::busy : VmState::unreachable, error.detail);
+    settled_ = true;
+    co_return;
+  }
+  auto client = std::move(*connected);
+  client->on_event([this](const qmp::Event& event) { on_qmp_event(event); });
+  client->on_round_trip([this](std::chrono::nanoseconds time) { environment_.on_round_trip(name(), time); });
+  session_ended_ = false;
+  asio::co_spawn(wake_timer_.get_executor(), client->run(), [this](std::exception_ptr failure, Error reason) {
+    if (failure) std::rethrow_exception(failure);
+    session_ended_ = true;
+    session_end_ = std::move(reason.detail);
+    answering_ = false;
+    wake();
+  });
+  co_await serve(*client);
+  client->close();
+  while (!session_ended_) co_await wait(Clock::now() + 1s);
+  answering_ = false;
+  if (state_ == VmState::attached) set_state(VmState::unreachable, "session ended: " + session_end_);
+  settled_ = true;
+}
+
+/// Everything that is done while a session lasts.
+asio::awaitable<void> Vm::serve(qmp::Client& client) {
+  auto attached = co_await attach(client);
+  if (!attached) {
+    if (state_ != VmState::released) set_state(VmState::unreachable, attached.error().detail);
+    co_return;
+  }
+  backoff_ = backoff_first;
+  ++monitor_totals_.sessions;
+  answering_ = true;
+  settled_ = true;
+  set_state(VmState::attached, {});
+  next_poll_time_ = Clock::now() + 1s;
+  Result<void> going = co_await reconcile(client, nullptr);
+  while (state_ == VmState::attached && !stopping_ && !session_ended_) {
+    co_await answer_requests(client);
+    going = co_await flush_if_due(client);
+    if (!going) note_failure(going.error());
+    going = co_await poll_if_due(client);
+    if (!going) note_failure(going.error());
+    if (!requests_.empty() || session_ended_ || stopping_ || state_ != VmState::attached) continue;
+    co_await wait(std::min(next_poll_time_, next_flush_time_));
+  }
+  if (stopping_ && !session_ended_) co_await restore(client);
+}
+
+asio::awaitable<void> Vm::follow_trace() {
+  while (!stopping_ || state_ == VmState::attached) {
+    const bool more = router_ && router_->pump(environment_.read_buffer);
+    enforce_trace_space();
+    if (more) {
+      co_await asio::post(feed_timer_.get_executor(), asio::use_awaitable);
+      continue;
+    }
+    feed_timer_.expires_after(router_ && router_->following() ? std::chrono::milliseconds(feed_interval) : 500ms);
+    co_await feed_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+void Vm::stop() {
+  stopping_ = true;
+  wake();
+}
+
+void Vm::release(std::chrono::milliseconds duration) {
+  released_until_ = Clock::now() + duration;
+  set_state(VmState::released, "released for another client");
+  wake();
+}
+
+std::string Vm::qemu_version() const {
+  if (!identity_) return {};
+  const auto& v = identity_->version;
+  return std::to_string(v.major) + "." + std::to_string(v.minor) + "." + std::to_string(v.micro);
+}
+
+std::optional<double> Vm::released_for_seconds() const {
+  if (state_ != VmState::released) return std::nullopt;
+  return std::max(0.0, std::chrono::duration<double>(released_until_ - Clock::now()).count());
+}
+
+FeedTotals Vm::trace_totals() const {
+  auto totals = retired_totals_;
+  if (router_) totals += router_->totals();
+  return totals;
+}
+
+std::optional<double> Vm::lag_seconds() const {
+  if (!router_ || !router_->following()) return std::nullopt;
+  if (router_->lag_bytes() == 0) return 0.0;
+  const auto last = counters_.last_time_ns();
+  if (!last || !router_->timestamps().value_or(false)) return std::nullopt;
+  const auto now = nanoseconds_now(router_->is_simple() ? CLOCK_MONOTONIC : CLOCK_REALTIME);
+  return std::max(0.0, static_cast<double>(now - *last) * 1e-9);
+}
+
+std::vector<std::string> Vm::degraded() const {
+  std::vector<std::string> lines;
+  if (state_ == VmState::attached && !answering_) lines.push_back(reason_);
+  if (!process_problem_.empty()) lines.push_back(process_problem_);
+  if (!catalog_.problem.empty()) lines.push_back(catalog_.problem);
+  if (!trace_space_problem_.empty()) lines.push_back(trace_space_problem_);
+  if (!router_) return lines;
+  for (auto& problem : router_->problems()) lines.push_back(std::move(problem));
+  if (const auto mismatches = router_->totals().mismatches; mismatches > 0) {
+    lines.push_back(std::to_string(mismatches) + " records do not fit " + catalog_.path +
+                    ": it is of another QEMU; their events are counted by name only");
+  }
+  return lines;
+}
+
+std::vector<EventRow> Vm::list_events(const std::string& pattern, bool enabled_only) const {
+  std::vector<EventRow> rows;
+  for (trace::EventIndex event = 0; event < events_.size(); ++event) {
+    const auto& state = leases_.at(event);
+    if (enabled_only && !state.on) continue;
+    if (!pattern.empty() && !matches_event_pattern(pattern, events_.name(event))) continue;
+    rows.push_back({events_.name(event), state, counters_.count(event)});
+  }
+  std::sort(rows.begin(), rows.end(), [](const EventRow& a, const EventRow& b) { return a.name < b.name; });
+  return rows;
+}
+
+asio::awaitable<void> Vm::wait(Clock::time_point until) {
+  if (!wake_requested_) {
+    wake_timer_.expires_at(until);
+    co_await wake_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+  wake_requested_ = false;
+}
+
+void Vm::wake() {
+  wake_requested_ = true;
+  wake_timer_.cancel();
+}
+
+void Vm::set_state(VmState state, std::string reason) {
+  if (state == state_ && reason == reason_) return;
+  if (state == VmState::attached) {
+    spdlog::info("{}: attached qemu={} backend={} address={}", name(), qemu_version(),
+                 router_ ? router_->backend() : "?", address());
+  } else if (state != VmState::connecting && !stopping_) {
+    spdlog::info("{}: {} reason=\"{}\"", name(), to_string(state), reason);
+  }
+  state_ = state;
+  reason_ = std::move(reason);
+}
+
+/// A monitor command failed. True if the session can go on: a VM whose main loop is blocked is not gone.
+bool Vm::note_failure(const Error& error) {
+  if (error.code != qmp::errc::timed_out) {
+    spdlog::debug("{}: {}", name(), error.detail);
+    return true;
+  }
+  ++monitor_totals_.timeouts;
+  if (answering_) spdlog::warn("{}: the monitor does not answer command=\"{}\"", name(), error.detail);
+  answering_ = false;
+  if (state_ == VmState::attached) reason_ = "the monitor does not answer: " + error.detail;
+  return true;
+}
+
+void Vm::on_qmp_event(const qmp::Event& event) {
+  // Any of these may change the run state, which the next poll reads.
+  if (event.name == "STOP" || event.name == "RESUME" || event.name == "SHUTDOWN" || event.name == "RESET") {
+    next_poll_time_ = Clock::now();
+    wake();
+  }
+}
+
+/// Our events make a log of the user's grow, and a file of ours that is read too slowly: both have an end.
+void Vm::enforce_trace_space() {
+  if (!router_ || !leases_.any_wanted()) return;
+  const auto limit = environment_.trace_space_bytes;
+  const auto size = router_->size_bytes();
+  if (size < size_when_switched_on_) size_when_switched_on_ = size;  // Truncated by its owner.
+  const auto used = router_->redirected() ? router_->lag_bytes() : size - size_when_switched_on_;
+  if (used <= limit) return;
+  trace_space_problem_ = "events were switched off because the trace reached the limit of " + std::to_string(limit) +
+                         " bytes (--trace-space): " + router_->path();
+  spdlog::warn("{}: {}", name(), trace_space_problem_);
+  leases_.give_back_all();
+  next_poll_time_ = Clock::now();
+  wake();
+}
+
+}  // namespace qemon::daemon

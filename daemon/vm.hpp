@@ -1,0 +1,196 @@
+// Vm: one VM's life in qemond: its monitor session, its trace, its leases, and what is told about it.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "daemon/catalog_finder.hpp"
+#include "daemon/config.hpp"
+#include "daemon/leases.hpp"
+#include "daemon/trace_router.hpp"
+#include "exporters/trace_counters.hpp"
+#include "qmp/client.hpp"
+#include "qmp/identity.hpp"
+#include "trace/event_table.hpp"
+
+namespace qemon::daemon {
+
+enum class VmState : std::uint8_t { connecting, attached, busy, released, unreachable };
+/// For people and JSON, for instance "attached".
+[[nodiscard]] std::string_view to_string(VmState state);
+
+/// What became of a wish to switch events, for one VM. Lists hold event names.
+struct SwitchReport {
+  struct Named {
+    std::string name;
+    std::string why;
+  };
+  std::vector<std::string> changed;      ///< On (or off) now, and were not before.
+  std::vector<std::string> already;      ///< Were so already; for `on`, the lease is taken all the same.
+  std::vector<std::string> unavailable;  ///< Compiled out of this QEMU.
+  std::vector<std::string> unknown;      ///< Patterns and names that match no event.
+  std::vector<Named> kept;               ///< Stay on although `off` was asked, and why.
+  std::vector<Named> failed;
+  std::string error;  ///< Why nothing could be done at all.
+};
+
+/// One event, as `qemon event list` shows it.
+struct EventRow {
+  std::string_view name;  ///< Lives as long as the VM.
+  EventSwitch state;
+  std::uint64_t records = 0;
+};
+
+/// Shared by all VMs; owned by the daemon, which outlives them.
+struct VmEnvironment {
+  CatalogFinder& catalogs;
+  std::span<char> read_buffer;  ///< For one read and decode at a time; see trace::decode_bytes_max.
+  std::string trace_directory;
+  std::uint64_t trace_space_bytes = 0;
+  /// Called with the round trip time of each monitor command.
+  std::function<void(const std::string& vm, std::chrono::nanoseconds)> on_round_trip;
+};
+
+/// Totals of a VM's monitor, over all sessions.
+struct MonitorTotals {
+  std::uint64_t sessions = 0;  ///< Times the monitor was attached.
+  std::uint64_t timeouts = 0;
+  std::uint64_t flushes = 0;
+  std::uint64_t foreign_changes = 0;  ///< Events that somebody else switched.
+};
+
+/// Owned by the daemon. `run` is spawned once and returns after `stop`. One thread. All talking to the monitor is done by
+/// `run`'s coroutine; everybody else leaves a request and is told when it is done.
+class Vm {
+ public:
+  Vm(boost::asio::any_io_executor executor, VmConfig config, VmEnvironment& environment);
+  ~Vm();
+  Vm(const Vm&) = delete;
+  Vm& operator=(const Vm&) = delete;
+
+  /// Attaches, keeps attached, and after `stop` puts everything back. Returns when nothing more is to be done.
+  boost::asio::awaitable<void> run();
+  /// Follows the trace until `stop`; spawned beside `run`.
+  boost::asio::awaitable<void> follow_trace();
+  /// Asks `run` and `follow_trace` to end.
+  void stop();
+
+  /// A wish to switch events, on its way to `run`.
+  struct SwitchRequest;
+  /// Asks to take (`on`) or give back the lease of `holder` on every event that matches one of `patterns`. Returns at once, so
+  /// that several VMs can be asked before one is waited for.
+  std::shared_ptr<SwitchRequest> ask_to_switch(bool on, std::vector<std::string> patterns, std::string holder);
+  /// Waits until QEMU has been told, at most until a deadline of some seconds after the asking.
+  boost::asio::awaitable<SwitchReport> switched(std::shared_ptr<SwitchRequest> request);
+  /// Closes the monitor session for `duration`, so that another client can use the monitor; tracing goes on.
+  void release(std::chrono::milliseconds duration);
+
+  [[nodiscard]] const std::string& name() const { return config_.name; }
+  [[nodiscard]] std::string address() const { return qmp::to_string(config_.endpoint); }
+  [[nodiscard]] VmState state() const { return state_; }
+  /// Why the state is what it is, or what is wrong with the monitor; may be empty.
+  [[nodiscard]] const std::string& reason() const { return reason_; }
+  /// True while attached and answering.
+  [[nodiscard]] bool is_up() const { return state_ == VmState::attached && answering_; }
+  /// True once this VM has been attached or found absent for the first time.
+  [[nodiscard]] bool settled() const { return settled_; }
+  [[nodiscard]] std::optional<double> released_for_seconds() const;
+  /// Of the QEMU last attached to.
+  [[nodiscard]] const std::optional<qmp::Identity>& identity() const { return identity_; }
+  /// Of the QEMU last attached to, for instance "7.2.22"; empty if there was none yet.
+  [[nodiscard]] std::string qemu_version() const;
+  [[nodiscard]] const std::optional<ProcessInfo>& process() const { return process_; }
+  [[nodiscard]] const std::string& run_state() const { return run_state_; }
+  [[nodiscard]] const TraceRouter* router() const { return router_.get(); }
+  [[nodiscard]] const std::string& catalog_path() const { return catalog_.path; }
+  [[nodiscard]] const Leases& leases() const { return leases_; }
+  [[nodiscard]] std::size_t known_events() const { return known_events_; }
+  [[nodiscard]] const trace::EventTable& events() const { return events_; }
+  [[nodiscard]] const exporters::TraceCounters& counters() const { return counters_; }
+  [[nodiscard]] const MonitorTotals& monitor_totals() const { return monitor_totals_; }
+  [[nodiscard]] FeedTotals trace_totals() const;
+  /// How old the newest decoded record is while more waits to be read; 0 when nothing waits; absent without times.
+  [[nodiscard]] std::optional<double> lag_seconds() const;
+  /// What is degraded and why, a line each.
+  [[nodiscard]] std::vector<std::string> degraded() const;
+  /// Events that match `pattern` (all if it is empty), by name.
+  [[nodiscard]] std::vector<EventRow> list_events(const std::string& pattern, bool enabled_only) const;
+
+ private:
+  boost::asio::awaitable<void> attempt();
+  boost::asio::awaitable<void> serve(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> attach(qmp::Client& client);
+  void find_process(const qmp::Client& client, const std::vector<pid_t>& threads);
+  boost::asio::awaitable<Result<void>> load_states(qmp::Client& client, bool same_process);
+  boost::asio::awaitable<Result<void>> reconcile(qmp::Client& client, SwitchReport* report);
+  boost::asio::awaitable<Result<void>> apply_changes(qmp::Client& client, SwitchReport* report);
+  boost::asio::awaitable<void> answer_requests(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> flush_if_due(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> poll_if_due(qmp::Client& client);
+  boost::asio::awaitable<void> restore(qmp::Client& client);
+  void observe(const std::vector<qmp::EventState>& states);
+  boost::asio::awaitable<void> wait(std::chrono::steady_clock::time_point until);
+  bool settle_wishes(const SwitchRequest& request, SwitchReport& report);
+  void enforce_trace_space();
+  boost::asio::awaitable<void> begin_process(std::optional<ProcessInfo> process);
+  boost::asio::awaitable<void> end_process();
+  void choose_catalog();
+  void on_qmp_event(const qmp::Event& event);
+  void refuse_requests(const std::string& why);
+  void set_state(VmState state, std::string reason);
+  bool note_failure(const Error& error);
+  void wake();
+
+  VmConfig config_;
+  VmEnvironment& environment_;
+  boost::asio::steady_timer wake_timer_;
+  boost::asio::steady_timer feed_timer_;
+  bool wake_requested_ = false;
+  bool stopping_ = false;
+  bool settled_ = false;
+
+  VmState state_ = VmState::connecting;
+  std::string reason_;
+  bool answering_ = false;
+  bool session_ended_ = true;  // Set by the handler of the client's run().
+  std::string session_end_;    // And why.
+  std::chrono::steady_clock::time_point released_until_{};
+  std::chrono::milliseconds backoff_;
+
+  std::optional<qmp::Identity> identity_;
+  std::optional<ProcessInfo> process_;
+  std::optional<ProcessInfo> found_process_;  // By the session that is beginning.
+  std::string process_problem_;
+  std::vector<pid_t> thread_ids_;  // Of vCPUs and I/O threads.
+  std::string run_state_;
+
+  trace::EventTable events_;
+  std::size_t known_events_ = 0;  // That the QEMU last attached to has.
+  FoundCatalog catalog_;
+  exporters::TraceCounters counters_;
+  Leases leases_;
+  std::unique_ptr<TraceRouter> router_;
+  FeedTotals retired_totals_;  // Of routers of QEMU processes that are gone.
+  MonitorTotals monitor_totals_;
+
+  std::deque<std::shared_ptr<SwitchRequest>> requests_;  // Shared with the coroutine that waits for the answer.
+  std::vector<std::string> poll_patterns_;  // Globs that together cover all events, in slices of bounded size.
+  std::size_t next_poll_ = 0;
+  std::chrono::steady_clock::time_point next_poll_time_{};
+  std::chrono::steady_clock::time_point next_flush_time_{};
+  std::uint64_t bytes_at_last_flush_ = 0;
+  std::uint64_t size_when_switched_on_ = 0;
+  std::string trace_space_problem_;
+};
+
+}  // namespace qemon::daemon

@@ -1,0 +1,164 @@
+// The part of Vm that makes sense of a QEMU at the beginning of a session.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "daemon/vm.hpp"
+
+namespace qemon::daemon {
+
+namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+// QEMU answers on its main loop, which is the guest's as well, at about 5 us for each event in the answer: the states of all
+// 4,000 at once would hold it up for 20 ms.
+constexpr std::size_t poll_slice_events = 200;
+
+/// Adds globs that together match all of `names` (sorted, all beginning with `prefix`), each matching at most
+/// poll_slice_events of them where names allow it.
+void add_slices(std::span<const std::string_view> names, std::size_t prefix, std::vector<std::string>& slices) {
+  if (names.empty()) return;
+  if (names.size() <= poll_slice_events) {
+    slices.push_back(std::string(names.front().substr(0, prefix)) + "*");
+    return;
+  }
+  for (std::size_t begin = 0; begin < names.size();) {
+    if (names[begin].size() == prefix) {  // A name that is the prefix itself.
+      slices.emplace_back(names[begin++]);
+      continue;
+    }
+    const char next = names[begin][prefix];
+    auto end = begin;
+    while (end < names.size() && names[end][prefix] == next) ++end;
+    add_slices(names.subspan(begin, end - begin), prefix + 1, slices);
+    begin = end;
+  }
+}
+
+std::vector<std::string> poll_slices(const trace::EventTable& events) {
+  std::vector<std::string_view> names;
+  names.reserve(events.size());
+  for (trace::EventIndex event = 0; event < events.size(); ++event) names.push_back(events.name(event));
+  std::sort(names.begin(), names.end());
+  std::vector<std::string> slices;
+  add_slices(names, 0, slices);
+  return slices;
+}
+
+/// The process behind one of QEMU's thread ids. A thread id of a QEMU elsewhere (behind a forwarded port, or in another
+/// pid namespace) may be anybody's here, so the program has to look like QEMU.
+std::optional<ProcessInfo> process_of_threads(const std::vector<pid_t>& thread_ids) {
+  for (const auto tid : thread_ids) {
+    const auto pid = process_of_thread(tid);
+    if (!pid) continue;
+    auto process = inspect_process(*pid);
+    if (!process) continue;
+    const auto& program = process->exe.empty() && !process->arguments.empty() ? process->arguments.front() : process->exe;
+    if (program.find("qemu") != std::string::npos) return std::move(*process);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+/// Finds out which QEMU this is, and takes up where an earlier session with the same one left off.
+asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
+  auto identity = co_await qmp::query_identity(client);
+  if (!identity) co_return wrap(identity.error(), "who it is cannot be asked");
+  auto threads = identity->vcpu_threads;
+  threads.insert(threads.end(), identity->iothreads.begin(), identity->iothreads.end());
+  find_process(client, threads);
+  const bool same_threads = !threads.empty() && threads == thread_ids_;
+  thread_ids_ = std::move(threads);
+  run_state_ = identity->run_state;
+  identity_ = std::move(*identity);
+  auto process = found_process_;
+  const bool same_process = router_ && (process && process_ ? process->same_process(*process_)
+                                                            : !process && !process_ && same_threads);
+  if (!same_process) co_await begin_process(std::move(process));
+
+  auto backends = co_await qmp::detect_backends(client);
+  if (!backends) co_return wrap(backends.error(), "its trace backend cannot be asked");
+  auto loaded = co_await load_states(client, same_process);
+  if (!loaded) co_return loaded.error();
+  if (!same_process || !catalog_.catalog) choose_catalog();
+  auto routed = co_await router_->attach(client, *backends, process_);
+  feed_timer_.cancel();
+  co_return routed;
+}
+
+/// Sets `found_process_`, and `process_problem_` if there should be a process here but none is found.
+void Vm::find_process(const qmp::Client& client, const std::vector<pid_t>& threads) {
+  found_process_.reset();
+  process_problem_.clear();
+  if (!qmp::is_on_this_host(config_.endpoint)) return;
+  found_process_ = process_of_threads(threads);
+  // A machine without vCPUs or I/O threads tells no thread ids; whoever made the socket is then the best guess.
+  if (!found_process_ && threads.empty()) {
+    if (const auto peer = client.peer()) {
+      if (auto process = inspect_process(peer->pid)) found_process_ = std::move(*process);
+    }
+  }
+  if (!found_process_) {
+    process_problem_ = "its process cannot be found in /proc, so its log and its user are unknown: run qemond on the "
+                       "same host and in the same pid namespace as QEMU";
+  }
+}
+
+/// The QEMU process is gone, or another one has its place: its trace is read to the end.
+asio::awaitable<void> Vm::end_process() {
+  if (router_) {
+    co_await router_->drain(environment_.read_buffer);
+    retired_totals_ += router_->totals();
+    router_.reset();
+  }
+  leases_.forget_process();
+  trace_space_problem_.clear();
+  process_.reset();
+  events_.use_catalog(nullptr);
+  catalog_ = {};
+}
+
+/// A QEMU process that was not there before; `process` is absent for one that cannot be seen from here.
+asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
+  co_await end_process();
+  process_ = std::move(process);
+  TraceRouterOptions options;
+  options.vm = name();
+  options.trace_directory = environment_.trace_directory;
+  options.same_host = qmp::is_on_this_host(config_.endpoint);
+  options.descriptor_passing = config_.endpoint.transport == qmp::Transport::unix_socket;
+  router_ = std::make_unique<TraceRouter>(std::move(options), events_, counters_);
+}
+
+/// Reads the states of all events. Differences to what we believe of the same process are others' doing.
+asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_process) {
+  auto states = co_await qmp::get_event_states(client, "*");
+  if (!states) co_return wrap(states.error(), "its trace events cannot be listed");
+  for (const auto& state : *states) {
+    const auto event = events_.add(state.name);
+    const bool on = state.state == qmp::EventSwitch::enabled;
+    if (!same_process) {
+      leases_.found(event, on, state.state == qmp::EventSwitch::unavailable);
+    } else if (leases_.observe(event, on)) {
+      ++monitor_totals_.foreign_changes;
+    }
+  }
+  known_events_ = states->size();
+  poll_patterns_ = poll_slices(events_);
+  next_poll_ = 0;
+  co_return Result<void>();
+}
+
+void Vm::choose_catalog() {
+  std::vector<std::string> names;
+  names.reserve(events_.size());
+  for (trace::EventIndex event = 0; event < events_.size(); ++event) names.push_back(events_.name(event));
+  catalog_ = environment_.catalogs.find(config_.catalog, process_, names);
+  events_.use_catalog(catalog_.catalog.get());
+  if (!catalog_.problem.empty()) spdlog::warn("{}: {}", name(), catalog_.problem);
+}
+
+}  // namespace qemon::daemon

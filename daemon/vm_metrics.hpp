@@ -1,0 +1,20 @@
+// The metric families about VMs and about following them, collected from the VMs' own integers.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "exporters/metrics_page.hpp"
+
+namespace qemon::daemon {
+
+class Vm;
+
+/// All VMs that qemond knows, in the order of their configuration.
+using VmList = std::vector<std::unique_ptr<Vm>>;
+
+/// Adds every family about `vms` to `page`. `vms` must outlive the page.
+void add_vm_metrics(exporters::MetricsPage& page, const VmList& vms);
+
+}  // namespace qemon::daemon

@@ -1,0 +1,242 @@
+// The part of Vm that switches events: requests, leases, reconciling, polling, and putting everything back.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "daemon/event_pattern.hpp"
+#include "daemon/vm.hpp"
+#include "daemon/vm_request.hpp"
+#include "qmp/error.hpp"
+
+namespace qemon::daemon {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+// A request waits for at most this long: a few command deadlines.
+constexpr auto request_deadline = 20s;
+// All events are looked at once in this many polls, one a second: a change by others is noticed within 5 s.
+constexpr std::size_t polls_per_round = 4;
+constexpr auto poll_interval = 1s;
+// `simple` QEMUs write by themselves only what exceeds 64 KiB (TRACE_BUF_FLUSH_THRESHOLD in trace/simple.c). With the read
+// interval of the feed this keeps a record's way to /metrics under 250 ms.
+constexpr auto flush_interval = 100ms;
+constexpr std::uint64_t flows_by_itself_bytes = 65536;
+
+}  // namespace
+
+std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_switch(bool on, std::vector<std::string> patterns, std::string holder) {
+  auto request = std::make_shared<SwitchRequest>(wake_timer_.get_executor(), on, std::move(patterns), std::move(holder));
+  request->finished.expires_after(request_deadline);
+  if (state_ != VmState::attached) {
+    request->report.error = "is " + std::string(to_string(state_)) + (reason_.empty() ? "" : ": " + reason_);
+    request->done = true;
+  } else {
+    requests_.push_back(request);
+    wake();
+  }
+  return request;
+}
+
+asio::awaitable<SwitchReport> Vm::switched(std::shared_ptr<SwitchRequest> request) {
+  while (!request->done) {
+    const auto [ec] = co_await request->finished.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (!ec) break;
+  }
+  if (!request->done) {
+    std::erase(requests_, request);
+    request->report = {};
+    request->report.error = "the monitor does not answer; see qemon status";
+  }
+  co_return std::move(request->report);
+}
+
+void Vm::refuse_requests(const std::string& why) {
+  while (!requests_.empty()) {
+    const auto request = requests_.front();
+    requests_.pop_front();
+    request->report.error = why;
+    request->done = true;
+    request->finished.cancel();
+  }
+}
+
+asio::awaitable<void> Vm::answer_requests(qmp::Client& client) {
+  while (!requests_.empty() && !session_ended_) {
+    const auto request = requests_.front();
+    requests_.pop_front();
+    const bool any = settle_wishes(*request, request->report);
+    if (any) {
+      const auto done = co_await reconcile(client, &request->report);
+      if (!done) {
+        note_failure(done.error());
+        request->report.error = done.error().detail;
+      }
+    }
+    request->done = true;
+    request->finished.cancel();
+  }
+}
+
+/// Takes or gives back the leases that `request` asks for. Sorts into `report` what needs no switching; true if there is
+/// something to switch.
+bool Vm::settle_wishes(const SwitchRequest& request, SwitchReport& report) {
+  bool any = false;
+  for (const auto& pattern : request.patterns) {
+    bool matched = false;
+    for (trace::EventIndex event = 0; event < events_.size(); ++event) {
+      if (!matches_event_pattern(pattern, events_.name(event))) continue;
+      matched = true;
+      const auto& before = leases_.at(event);
+      const auto& name = events_.name(event);
+      if (request.on && before.unavailable) {
+        report.unavailable.push_back(name);
+      } else if (request.on) {
+        (before.on ? report.already : report.changed).push_back(name);
+        leases_.take(event, request.holder);
+        any = true;
+      } else {
+        leases_.give_back(event, request.holder);
+        if (!before.on) {
+          report.already.push_back(name);
+        } else if (before.ours && before.holders.empty()) {
+          report.changed.push_back(name);
+        } else {
+          report.kept.push_back({name, before.found_on ? "was switched on by somebody else, not by qemon"
+                                                       : "is also held by " + before.holders.front()});
+        }
+        any = true;
+      }
+    }
+    if (!matched) report.unknown.push_back(pattern);
+  }
+  for (auto* names : {&report.changed, &report.already, &report.unavailable}) {
+    std::sort(names->begin(), names->end());
+    names->erase(std::unique(names->begin(), names->end()), names->end());
+  }
+  return any;
+}
+
+/// Leads the trace to us if events are wanted, switches what differs from what is wanted, and puts the trace back if no
+/// event is wanted any more.
+asio::awaitable<Result<void>> Vm::reconcile(qmp::Client& client, SwitchReport* report) {
+  if (leases_.any_wanted()) {
+    const bool was_redirected = router_->redirected();
+    auto started = co_await router_->start(client);
+    if (!started) {
+      // Without somewhere to read them the records would cost the guest time for nothing.
+      if (report != nullptr) leases_.give_back_all();
+      co_return wrap(started.error(), "its trace cannot be followed");
+    }
+    if (!was_redirected) feed_timer_.cancel();
+  }
+  auto applied = co_await apply_changes(client, report);
+  if (!applied) co_return applied.error();
+  if (!leases_.any_wanted()) {
+    auto stopped = co_await router_->stop(client, environment_.read_buffer);
+    if (!stopped) co_return wrap(stopped.error(), "its trace cannot be put back");
+  }
+  co_return Result<void>();
+}
+
+asio::awaitable<Result<void>> Vm::apply_changes(qmp::Client& client, SwitchReport* report) {
+  bool switched_off = false;
+  for (const auto& change : leases_.changes()) {
+    const std::string event = events_.name(change.event);
+    if (change.enable && leases_.count_ours() == 0) {
+      size_when_switched_on_ = router_->size_bytes();
+      trace_space_problem_.clear();
+    }
+    auto done = co_await qmp::set_event_state(client, event, change.enable);
+    if (done) {
+      leases_.applied(change.event, change.enable);
+      switched_off |= !change.enable;
+      continue;
+    }
+    if (!qmp::is_refusal(done.error())) co_return done.error();
+    spdlog::warn("{}: event={} cannot be switched reason=\"{}\"", name(), event, done.error().detail);
+    leases_.refused(change.event);
+    if (report != nullptr) {
+      std::erase(report->changed, event);
+      report->failed.push_back({event, done.error().detail});
+    }
+  }
+  if (switched_off) {
+    // Whoever asked may look at the counters next: everything that happened until now is to be in them.
+    auto flushed = co_await router_->flush(client);
+    co_await router_->drain(environment_.read_buffer);
+    if (!flushed) co_return flushed.error();
+  }
+  co_return Result<void>();
+}
+
+asio::awaitable<Result<void>> Vm::flush_if_due(qmp::Client& client) {
+  if (!router_->is_simple() || !router_->following() || leases_.count_on() == 0) {
+    next_flush_time_ = Clock::time_point::max();
+    co_return Result<void>();
+  }
+  const auto now = Clock::now();
+  if (next_flush_time_ == Clock::time_point::max()) next_flush_time_ = now;
+  if (now < next_flush_time_) co_return Result<void>();
+  next_flush_time_ = now + flush_interval;
+  const auto bytes = trace_totals().bytes_read;
+  const bool flows = bytes - bytes_at_last_flush_ >= flows_by_itself_bytes;
+  bytes_at_last_flush_ = bytes;
+  if (flows) co_return Result<void>();
+  ++monitor_totals_.flushes;
+  co_return co_await router_->flush(client);
+}
+
+/// Once a second: a quarter of all events, the run state, and what could not be done before.
+asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
+  const auto now = Clock::now();
+  if (now < next_poll_time_) co_return Result<void>();
+  next_poll_time_ = now + poll_interval;
+  auto run_state = co_await qmp::query_run_state(client);
+  if (!run_state) co_return run_state.error();
+  run_state_ = *run_state;
+  if (!answering_ && !session_ended_) {
+    spdlog::info("{}: the monitor answers again", name());
+    answering_ = true;
+    reason_.clear();
+  }
+  const auto slices = (poll_patterns_.size() + polls_per_round - 1) / polls_per_round;
+  for (std::size_t i = 0; i < slices; ++i) {
+    if (next_poll_ >= poll_patterns_.size()) next_poll_ = 0;
+    const std::string pattern = poll_patterns_[next_poll_++];
+    auto states = co_await qmp::get_event_states(client, pattern);
+    if (!states && !qmp::is_refusal(states.error())) co_return states.error();
+    if (states) observe(*states);
+    if (!requests_.empty()) break;
+  }
+  auto maintained = co_await router_->maintain(client);
+  if (!maintained) co_return maintained.error();
+  co_return co_await reconcile(client, nullptr);
+}
+
+void Vm::observe(const std::vector<qmp::EventState>& states) {
+  for (const auto& state : states) {
+    const bool on = state.state == qmp::EventSwitch::enabled;
+    if (!leases_.observe(events_.add(state.name), on)) continue;
+    ++monitor_totals_.foreign_changes;
+    spdlog::info("{}: event={} was switched {} by somebody else", name(), state.name, on ? "on" : "off");
+  }
+}
+
+/// Orderly end: everything as it was found.
+asio::awaitable<void> Vm::restore(qmp::Client& client) {
+  leases_.give_back_all();
+  const auto restored = co_await reconcile(client, nullptr);
+  if (!restored) {
+    spdlog::error("{}: could not be left as found reason=\"{}\"", name(), restored.error().detail);
+  } else {
+    spdlog::info("{}: left as found", name());
+  }
+}
+
+}  // namespace qemon::daemon

@@ -1,0 +1,181 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/cli/fake_daemon.hpp"
+
+namespace qemon::cli {
+namespace {
+
+using test::FakeDaemon;
+using test::Outcome;
+using test::run_qemon;
+using testing::ElementsAre;
+
+void expect(const Outcome& outcome, int status, const std::string& out, const std::string& err) {
+  EXPECT_EQ(outcome.status, status);
+  EXPECT_EQ(outcome.out, out);
+  EXPECT_EQ(outcome.err, err);
+}
+
+TEST(EventList, ShowsStateAndRecords) {
+  FakeDaemon daemon;
+  daemon.answer("GET /v1/events?pattern=virtio_blk_%2A&vm=web1&enabled=1", 200, R"({"vms":[{"vm":"web1","events":[
+{"name":"virtio_blk_handle_read","state":"enabled","held":true,"found_on":false,"switched_off_by_others":false,"records":12345},
+{"name":"x","state":"disabled","held":false,"found_on":true,"switched_off_by_others":true,"records":0}],"error":""}]})");
+
+  const auto outcome = run_qemon({"event", "list", "virtio_blk_*", "--vm", "web1", "--enabled"}, daemon.path());
+
+  expect(outcome, 0,
+         "VM    EVENT                   STATE     HELD  RECORDS  NOTE\n"
+         "web1  virtio_blk_handle_read  enabled   yes     12345\n"
+         "web1  x                       disabled  no          0  was on before qemond attached, switched off by others\n",
+         "");
+}
+
+TEST(EventList, AsksForEverythingWithoutArguments) {
+  FakeDaemon daemon;
+  daemon.answer("GET /v1/events", 200, R"({"vms":[]})");
+
+  expect(run_qemon({"event", "list"}, daemon.path()), 0, "VM  EVENT  STATE  HELD  RECORDS  NOTE\n", "");
+  EXPECT_THAT(daemon.requests(), ElementsAre("GET /v1/events"));
+}
+
+TEST(EventList, FailsForAPatternThatMatchesNothing) {
+  FakeDaemon daemon;
+  daemon.answer("GET /v1/events?pattern=foo_%2A", 200, R"({"vms":[{"vm":"web1","events":[],"error":""}]})");
+  daemon.answer("GET /v1/events?pattern=foo_%2A&enabled=1", 200, R"({"vms":[{"vm":"web1","events":[],"error":""}]})");
+
+  expect(run_qemon({"event", "list", "foo_*"}, daemon.path()), 1, "VM  EVENT  STATE  HELD  RECORDS  NOTE\n",
+         "qemon: no event matches 'foo_*': see 'qemon event list'\n");
+  expect(run_qemon({"event", "list", "foo_*", "--enabled"}, daemon.path()), 0,
+         "VM  EVENT  STATE  HELD  RECORDS  NOTE\n", "");
+}
+
+TEST(EventList, ShowsWhatOneVmHasAndWhyAnotherHasNothing) {
+  FakeDaemon daemon;
+  daemon.answer("GET /v1/events", 200, R"({"vms":[{"vm":"a","events":[{"name":"x","state":"disabled"}],"error":""},
+    {"vm":"b","events":[],"error":"not attached: Connection refused"}]})");
+
+  expect(run_qemon({"event", "list"}, daemon.path()), 1,
+         "VM  EVENT  STATE     HELD  RECORDS  NOTE\n"
+         "a   x      disabled  no          0\n",
+         "qemon: b: not attached: Connection refused\n");
+}
+
+TEST(EventOn, SaysWhatChangedWhere) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200, R"({"vms":[
+    {"vm":"web1","changed":["virtio_blk_handle_read","virtio_blk_handle_write","virtio_blk_req_complete"],"already":["a"],
+     "unavailable":[],"unknown":[],"kept":[],"failed":[],"error":""},
+    {"vm":"web2","changed":["a"],"already":[],"unavailable":["qxl_a","qxl_b"],"unknown":[],"kept":[],"failed":[],"error":""}]})");
+
+  expect(run_qemon({"event", "on", "virtio_blk_*", "a"}, daemon.path()), 0,
+         "web1: 3 events on (virtio_blk_handle_read, virtio_blk_handle_write, virtio_blk_req_complete)\n"
+         "web1: 1 already on\n"
+         "web2: 1 event on (a)\n",
+         "qemon: web2: unavailable (compiled out of this QEMU): qxl_a, qxl_b\n");
+  EXPECT_THAT(daemon.requests(),
+              ElementsAre(R"(POST /v1/events {"action":"on","patterns":["virtio_blk_*","a"]})"));
+}
+
+TEST(EventOn, NamesOneVmToTheDaemon) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"w","changed":["a"]}]})");
+
+  expect(run_qemon({"event", "on", "a", "--vm", "w"}, daemon.path()), 0, "w: 1 event on (a)\n", "");
+  EXPECT_THAT(daemon.requests(), ElementsAre(R"(POST /v1/events {"action":"on","patterns":["a"],"vm":"w"})"));
+}
+
+TEST(EventOn, ShortensLongLists) {
+  FakeDaemon daemon;
+  std::string names = R"("e0")";
+  for (int i = 1; i < 128; ++i) names += ",\"e" + std::to_string(i) + "\"";
+  daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"w","changed":[)" + names + "]}]}");
+
+  expect(run_qemon({"event", "on", "e*"}, daemon.path()), 0,
+         "w: 128 events on (e0, e1, e2, e3, e4, e5, e6, e7 and 120 more)\n", "");
+}
+
+TEST(EventOn, FailsForAPatternThatNoVmKnows) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"web1","changed":[],"unknown":["foo_*"]}]})");
+
+  expect(run_qemon({"event", "on", "foo_*"}, daemon.path()), 1, "",
+         "qemon: web1: no event matches 'foo_*': see 'qemon event list'\n");
+}
+
+TEST(EventOn, OnlyNotesAPatternThatAnotherVmKnows) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200,
+                R"({"vms":[{"vm":"a","changed":["x"],"unknown":[]},{"vm":"b","changed":[],"unknown":["x"]}]})");
+
+  expect(run_qemon({"event", "on", "x"}, daemon.path()), 0, "a: 1 event on (x)\n",
+         "qemon: b: no event matches 'x'\n");
+}
+
+TEST(EventOn, FailsIfEverythingIsUnavailable) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"web1","unavailable":["qxl_a"]}]})");
+
+  expect(run_qemon({"event", "on", "qxl_a"}, daemon.path()), 1, "",
+         "qemon: web1: unavailable (compiled out of this QEMU): qxl_a\n");
+}
+
+TEST(EventOn, FailsForEventsThatCouldNotBeSwitchedAndVmsThatCouldNotBeAsked) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200, R"({"vms":[
+    {"vm":"a","changed":["x"],"failed":[{"name":"y","why":"no answer in 5 s"},{"name":"z","why":"no answer in 5 s"}]},
+    {"vm":"b","error":"not attached: Connection refused"}]})");
+
+  expect(run_qemon({"event", "on", "*"}, daemon.path()), 1, "a: 1 event on (x)\n",
+         "qemon: a: not switched on: no answer in 5 s (y, z)\n"
+         "qemon: b: not attached: Connection refused\n");
+}
+
+TEST(EventOn, FailsWithoutVms) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200, R"({"vms":[]})");
+
+  expect(run_qemon({"event", "on", "*"}, daemon.path()), 1, "",
+         "qemon: qemond watches no VM: start it with --vm NAME=ADDRESS\n");
+}
+
+TEST(EventOn, JsonKeepsTheErrorsOnStandardError) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"a","unknown":["x"]}]})");
+
+  expect(run_qemon({"event", "on", "x", "--output", "json"}, daemon.path()), 1,
+         "{\n  \"vms\": [\n    {\n      \"vm\": \"a\",\n      \"unknown\": [\n        \"x\"\n      ]\n    }\n  ]\n}\n",
+         "qemon: a: no event matches 'x': see 'qemon event list'\n");
+}
+
+TEST(EventOff, SaysWhatIsOffAndWhatIsKept) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"web1","changed":["a","b"],"already":["c"],
+    "kept":[{"name":"d","why":"was on before qemond attached"},{"name":"e","why":"was on before qemond attached"}]}]})");
+
+  expect(run_qemon({"event", "off", "*"}, daemon.path()), 0,
+         "web1: 2 events off (a, b)\n"
+         "web1: 1 already off\n"
+         "web1: 2 kept, was on before qemond attached (d, e)\n",
+         "");
+  EXPECT_THAT(daemon.requests(), ElementsAre(R"(POST /v1/events {"action":"off","patterns":["*"]})"));
+}
+
+TEST(EventOff, ShowsTheRefusal) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 403, R"({"error":"user 1000 may not control VMs"})");
+
+  expect(run_qemon({"event", "off", "*"}, daemon.path()), 1, "",
+         "qemon: user 1000 may not control VMs: add yourself to group qemon or use sudo\n");
+}
+
+TEST(EventOff, EscapesNamesFromOutside) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"w\u001b[1m","changed":["a\nb"]}]})");
+
+  expect(run_qemon({"event", "off", "*"}, daemon.path()), 0, "w\\x1b[1m: 1 event off (a\\nb)\n", "");
+}
+
+}  // namespace
+}  // namespace qemon::cli

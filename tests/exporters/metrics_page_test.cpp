@@ -1,0 +1,135 @@
+#include "exporters/metrics_page.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "base/utf8.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace qemon::exporters {
+namespace {
+
+std::string text_of(const MetricsPage& page) {
+  std::string text;
+  for (std::size_t i = 0; i < page.size(); ++i) text += page.serialize(i);
+  return text;
+}
+
+std::string text_of(const prometheus::MetricFamily& family) {
+  MetricsPage page;
+  page.add([&] { return family; });
+  return text_of(page);
+}
+
+TEST(MetricsPage, WritesFamiliesInTheOrderInWhichTheyWereAdded) {
+  MetricsPage page;
+  page.add([] {
+    auto family = gauge_family("qemu_up", "Whether qemond is attached.");
+    add_sample(family, {{"vm", "web1"}}, 1);
+    add_sample(family, {{"vm", "arm"}}, 0);
+    return family;
+  });
+  page.add([] {
+    auto family = counter_family("qemond_turns_total", "Turns.");
+    add_sample(family, {}, 2.5);
+    return family;
+  });
+
+  EXPECT_EQ(page.size(), 2U);
+  EXPECT_EQ(text_of(page),
+            "# HELP qemu_up Whether qemond is attached.\n"
+            "# TYPE qemu_up gauge\n"
+            "qemu_up{vm=\"web1\"} 1\n"
+            "qemu_up{vm=\"arm\"} 0\n"
+            "# HELP qemond_turns_total Turns.\n"
+            "# TYPE qemond_turns_total counter\n"
+            "qemond_turns_total 2.5\n");
+}
+
+TEST(MetricsPage, LeavesOutAFamilyWithoutSamples) {
+  EXPECT_EQ(text_of(counter_family("qemond_nothing_total", "Nothing.")), "");
+}
+
+TEST(MetricsPage, CollectsAnewEachTime) {
+  std::uint64_t count = 1;
+  MetricsPage page;
+  page.add([&] {
+    auto family = counter_family("a_total", "A.");
+    add_sample(family, {}, count);
+    return family;
+  });
+
+  EXPECT_NE(page.serialize(0).find("a_total 1\n"), std::string::npos);
+  count = 2;
+  EXPECT_NE(page.serialize(0).find("a_total 2\n"), std::string::npos);
+}
+
+TEST(MetricsPage, WritesIntegersExactlyUpToTheLimitOfADouble) {
+  auto family = counter_family("a_total", "A.");
+  add_sample(family, {}, std::uint64_t{1} << 53U);
+  add_sample(family, {}, (std::uint64_t{1} << 53U) - 1);
+  add_sample(family, {}, std::uint64_t{1'000'000'000'001});
+
+  const std::string text = text_of(family);
+
+  EXPECT_NE(text.find("a_total 9007199254740992\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("a_total 9007199254740991\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("a_total 1000000000001\n"), std::string::npos) << text;
+}
+
+TEST(MetricsPage, EscapesHelpAndLabelValues) {
+  auto family = gauge_family("a", "one\ntwo \\ three");
+  add_sample(family, {{"vm", "a\"b\\c\nd"}}, 1);
+
+  EXPECT_EQ(text_of(family),
+            "# HELP a one\\ntwo \\\\ three\n"
+            "# TYPE a gauge\n"
+            "a{vm=\"a\\\"b\\\\c\\nd\"} 1\n");
+}
+
+TEST(MetricsPage, ReplacesBytesThatAreNotUtf8SoThatOneNameCannotSpoilThePage) {
+  auto family = gauge_family("a", "A.");
+  add_sample(family, {{"vm", "x\xFFy\xC3"}}, 1);
+
+  EXPECT_NE(text_of(family).find("a{vm=\"x\uFFFDy\uFFFD\"} 1\n"), std::string::npos);
+}
+
+TEST(MetricsPage, SatisfiesPromtool) {
+  const char* const given = std::getenv("QEMON_PROMTOOL");
+  const std::string promtool = given != nullptr ? given : "/usr/bin/promtool";
+  if (std::FILE* file = std::fopen(promtool.c_str(), "r"); file != nullptr) {
+    std::fclose(file);
+  } else {
+    GTEST_SKIP() << promtool << " is not installed (package prometheus)";
+  }
+  auto events = counter_family("qemu_trace_events_total", "Records of each trace event.\nAll of them: \\o/");
+  add_sample(events, {{"vm", "a\"b\\c\nd\xFF"}, {"event", "virtio_blk_handle_read"}}, std::uint64_t{1} << 53U);
+  add_sample(events, {{"vm", "w\u00e9b"}, {"event", "x"}}, 1e300);
+  auto lag = gauge_family("qemond_trace_lag_seconds", "How old the newest record is.");
+  add_sample(lag, {{"vm", "web1"}}, 0.1);
+  test::TempDir dir;
+  test::write_file(dir / "metrics", text_of(events) + text_of(lag));
+
+  const std::string command = promtool + " check metrics < " + (dir / "metrics") + " > " + (dir / "out") + " 2>&1";
+  const int status = std::system(command.c_str());
+
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(test::read_file(dir / "out"), "");
+}
+
+TEST(Utf8, KnowsWhatIsValid) {
+  for (const std::string valid : {"a", "\u00e9", "\u20ac", "\U0001F600", "\uD7FF", "\U0010FFFF"})
+    EXPECT_EQ(utf8_length(valid), valid.size()) << valid;
+  for (const std::string invalid :
+       {"", "\x80", "\xC0\xAF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xE2\x82", "\xF4\x90\x80\x80",
+        "\xF5\x80\x80\x80", "\xF0\x80\x80\x80"})
+    EXPECT_EQ(utf8_length(invalid), 0U) << testing::PrintToString(invalid);
+}
+
+}  // namespace
+}  // namespace qemon::exporters

@@ -1,0 +1,63 @@
+#include "qmp/hmp_text.hpp"
+
+#include <gtest/gtest.h>
+
+#include "qmp/error.hpp"
+
+namespace qemon::qmp {
+namespace {
+
+TEST(HmpText, QuotesAnArgument) {
+  EXPECT_EQ(*quote_hmp_argument("/run/qemon/t"), "\"/run/qemon/t\"");
+  EXPECT_EQ(*quote_hmp_argument("a \"b\" c\\d 'e'"), "\"a \\\"b\\\" c\\\\d 'e'\"");
+  EXPECT_EQ(*quote_hmp_argument(""), "\"\"");
+}
+
+TEST(HmpText, RefusesALineBreakInAnArgument) {
+  for (const std::string_view bad : {std::string_view("a\nb"), std::string_view("a\rb"), std::string_view("a\0b", 3)}) {
+    const auto quoted = quote_hmp_argument(bad);
+
+    ASSERT_FALSE(quoted);
+    EXPECT_EQ(quoted.error().code, errc::invalid_argument);
+    EXPECT_EQ(quoted.error().detail, "\"a b\" contains a line break or NUL; use another name");
+  }
+}
+
+TEST(HmpText, CleansAnAnswer) {
+  EXPECT_EQ(clean_hmp_text("a\r\nb\r\n"), "a\nb");
+  EXPECT_EQ(clean_hmp_text("a\rb\n\r\n\n"), "a\rb");
+  EXPECT_EQ(clean_hmp_text("\r\n"), "");
+  EXPECT_EQ(clean_hmp_text(""), "");
+}
+
+TEST(HmpText, ReadsTheTraceFileStatus) {
+  const auto off = parse_trace_file_status("Trace file \"trace-42\" off.");
+  const auto on = parse_trace_file_status("Trace file \"/a \"b\" on.\" on.");
+
+  ASSERT_TRUE(off);
+  EXPECT_EQ(off->name, "trace-42");
+  EXPECT_FALSE(off->on);
+  ASSERT_TRUE(on);
+  EXPECT_EQ(on->name, "/a \"b\" on.");
+  EXPECT_TRUE(on->on);
+}
+
+TEST(HmpText, RefusesAnotherStatus) {
+  for (const std::string text :
+       {"unknown command: 'trace-file'", "", "Trace file \"", "Trace file \" on.", "Trace file \"x\" maybe."}) {
+    const auto status = parse_trace_file_status(text);
+
+    ASSERT_FALSE(status) << text;
+    EXPECT_EQ(status.error().code, errc::command_failed);
+  }
+}
+
+TEST(OneLine, CutsAtACharacterAndRemovesControls) {
+  EXPECT_EQ(one_line("a\nb\x7f" "c\n"), "a b c");
+  EXPECT_EQ(one_line("abcdef", 3), "abc...");
+  EXPECT_EQ(one_line("ab\xc3\xa4xyz", 3), "ab...");
+  EXPECT_EQ(one_line("\n\n"), "");
+}
+
+}  // namespace
+}  // namespace qemon::qmp

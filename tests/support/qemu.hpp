@@ -1,0 +1,68 @@
+// Qemu: a running virtual machine with the test guest, under one of the QEMU builds that the suite
+// is given.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/guest.hpp"
+#include "tests/support/monitor.hpp"
+#include "tests/support/process.hpp"
+
+namespace qemon::test {
+
+/// One QEMU to test with.
+struct QemuBuild {
+  std::string label;  ///< Letters, digits and underscores: it becomes part of test names.
+  std::string binary;
+  std::vector<std::string> data_dirs;  ///< Directories of BIOS images, for -L.
+  std::string catalog;  ///< Its trace-events-all; empty: where qemond looks by itself.
+};
+
+/// The list in the environment variable QEMON_TEST_QEMUS: entries `label|binary|data dirs,
+/// separated by colons|catalog`, separated by semicolons. Without the variable: the QEMU that is
+/// installed as qemu-system-x86_64, if any.
+std::vector<QemuBuild> qemu_builds();
+
+/// What GoogleTest prints for a parameter, and what it appends to a test's name.
+std::ostream& operator<<(std::ostream& out, const QemuBuild& build);
+
+struct QemuOptions {
+  std::vector<std::string> arguments;  ///< After all others.
+  bool timestamps = true;              ///< -msg timestamp=on
+  bool stderr_pipe = false;            ///< Standard error is a pipe, as under a service manager.
+  std::string stderr_file;   ///< Standard error is this file; without pipe and file: /dev/null.
+  std::optional<User> user;  ///< Started as this user; its directory is given to it.
+};
+
+/// Started by the constructor and booted when it returns; killed by the destructor. Everything it
+/// needs is in `directory`, which is made if missing: another Qemu in the same directory is the
+/// same VM, started again.
+class Qemu {
+ public:
+  Qemu(const QemuBuild& build, std::string directory, const QemuOptions& options = {});
+
+  /// Where qemond attaches: this socket is for qemond alone.
+  [[nodiscard]] std::string socket() const { return directory_ + "/qmp"; }
+  [[nodiscard]] std::string address() const { return "unix:" + socket(); }
+
+  [[nodiscard]] std::string disk() const { return directory_ + "/disk.img"; }
+  [[nodiscard]] Process& process() { return *process_; }
+  [[nodiscard]] Guest& guest() { return guest_; }
+
+  /// The test's own monitor, on another socket than qemond's.
+  [[nodiscard]] Monitor& monitor() { return *monitor_; }
+
+  /// Asked of QEMU, not of qemon.
+  [[nodiscard]] bool has_simple_backend();
+  [[nodiscard]] bool has_log_backend();
+
+ private:
+  std::string directory_;
+  Guest guest_;
+  std::unique_ptr<Process> process_;
+  std::unique_ptr<Monitor> monitor_;
+};
+
+}  // namespace qemon::test

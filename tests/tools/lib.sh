@@ -1,0 +1,62 @@
+# What the project's scripts share: messages, the cache folder, root rights. To be sourced by bash; defines functions only.
+# shellcheck shell=bash
+
+# Progress goes to standard error, so that a script's standard output is its result.
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# Where downloads, built QEMUs, compiler output and lint results are kept between runs. Never in the source tree: a clean
+# clone profits from an earlier one's cache.
+cache_dir() {
+  local home=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
+  printf '%s\n' "${QEMON_CACHE_DIR:-${XDG_CACHE_HOME:-$home/.cache}/qemon}"
+}
+
+# True if as_root can work: we are root, or there is a sudo to ask.
+can_be_root() { ((EUID == 0)) || command -v sudo >/dev/null; }
+
+# Runs a command as root. sudo asks for a password on the terminal; where there is none it must fail at once, not wait.
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif { : </dev/tty; } 2>/dev/null; then
+    sudo -- "$@"
+  else
+    sudo -n -- "$@"
+  fi
+}
+
+# Under sudo, gives folders that we made as root in a user's folder back to that user, so that the next run without sudo
+# can write there.
+hand_back() {
+  ((EUID == 0)) && [[ -n ${SUDO_UID:-} && -n ${SUDO_GID:-} ]] || return 0
+  local folder
+  for folder in "$@"; do
+    [[ -d $folder && $(stat -c %u "$folder/..") == "$SUDO_UID" ]] || continue
+    chown -R -h "$SUDO_UID:$SUDO_GID" "$folder"
+  done
+}
+
+# Compiler output is shared between clones and presets; a path below the source tree counts as relative.
+use_ccache() {
+  export CCACHE_DIR=${CCACHE_DIR:-$(cache_dir)/ccache}
+  export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$PWD} CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-3G}
+}
+
+# configure PRESET [cmake arguments]: quiet unless it fails. A build folder that was moved or copied here from another
+# place is configured anew, because CMake refuses it otherwise.
+configure() {
+  local preset=$1 fresh=() home
+  shift
+  home=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "build/$preset/CMakeCache.txt" 2>/dev/null || true)
+  [[ -z $home || $home == "$PWD" ]] || fresh=(--fresh)
+  mkdir -p "build/$preset"
+  if ! cmake --preset "$preset" "${fresh[@]}" "$@" >"build/$preset/configure.log" 2>&1; then
+    cat "build/$preset/configure.log" >&2
+    die "cmake --preset $preset failed; see above"
+  fi
+}

@@ -1,0 +1,132 @@
+#include "trace/catalog.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <unordered_set>
+#include <utility>
+
+#include "base/unique_fd.hpp"
+#include "trace/catalog_line.hpp"
+
+namespace qemon::trace {
+namespace {
+
+// QEMU 11.1's file has 570 kB and 6,335 events; its longest line has 400 bytes.
+constexpr std::size_t file_bytes_max = 64 * 1024 * 1024;
+constexpr std::size_t events_max = 100'000;
+constexpr std::size_t line_bytes_max = 64 * 1024;
+constexpr std::size_t problems_max = 20;
+
+constexpr std::string_view blanks = " \t\r\f\v";
+
+std::string_view strip(std::string_view text) {
+  const auto first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+/// Collects what was wrong, without growing with the number of bad lines.
+class Problems {
+ public:
+  void add(std::size_t line_number, std::string_view what) {
+    if (++count_ > problems_max) return;
+    kept_.push_back("line " + std::to_string(line_number) + ": " + std::string(what));
+  }
+
+  [[nodiscard]] std::vector<std::string> take() && {
+    if (count_ > problems_max)
+      kept_.push_back("and " + std::to_string(count_ - problems_max) + " more lines");
+    return std::move(kept_);
+  }
+
+ private:
+  std::vector<std::string> kept_;
+  std::size_t count_ = 0;
+};
+
+/// Reads at most file_bytes_max from a regular file, so that neither a FIFO nor a device nor a file
+/// that grows holds us up.
+Result<std::string> read_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) return system_error(errno, path);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return system_error(errno, path);
+  if (!S_ISREG(status.st_mode))
+    return Error{path + ": not a regular file; name the trace-events-all file of this QEMU"};
+  std::string text;
+  const Error too_large{path + ": larger than 64 MiB; name the trace-events-all file of this QEMU"};
+  if (static_cast<std::uint64_t>(status.st_size) > file_bytes_max) return too_large;
+  text.resize(static_cast<std::size_t>(status.st_size) + 1);
+  std::size_t size = 0;
+  while (true) {
+    const auto got = ::read(fd.get(), text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error(errno, path);
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+    if (size > file_bytes_max) return too_large;
+    if (size == text.size()) text.resize(size + 64 * 1024);
+  }
+  text.resize(size);
+  return {boost::system::in_place_value, std::move(text)};
+}
+
+}  // namespace
+
+Result<Catalog> Catalog::parse(std::string_view text) {
+  Catalog catalog;
+  Problems problems;
+  std::unordered_set<std::string> seen;
+  std::size_t line_number = 0;
+  while (!text.empty() && catalog.events_.size() < events_max) {
+    ++line_number;
+    const auto end = text.find('\n');
+    const auto line = strip(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.empty() || line.front() == '#') continue;
+    if (line.size() > line_bytes_max) {
+      problems.add(line_number, "longer than 64 KiB");
+      continue;
+    }
+    auto events = parse_catalog_line(line);
+    if (!events) {
+      problems.add(line_number, events.error().detail);
+      continue;
+    }
+    for (auto& event : *events) {
+      if (seen.insert(event.name).second) {
+        catalog.events_.push_back(std::move(event));
+      } else {
+        problems.add(line_number, "event " + excerpt(event.name) + " is described twice");
+      }
+    }
+  }
+  if (!text.empty())
+    problems.add(line_number + 1, "more than 100,000 events; the rest is left out");
+  catalog.problems_ = std::move(problems).take();
+  if (catalog.events_.empty()) {
+    const auto why = catalog.problems_.empty() ? "" : " (" + catalog.problems_.front() + ")";
+    return Error{"no event described; name the trace-events-all file of this QEMU" + why};
+  }
+  for (std::size_t i = 0; i < catalog.events_.size(); ++i)
+    catalog.index_.emplace(catalog.events_[i].name, i);
+  return catalog;
+}
+
+Result<Catalog> Catalog::load(const std::string& path) {
+  auto text = read_file(path);
+  if (!text) return text.error();
+  auto catalog = parse(*text);
+  if (!catalog) return wrap(catalog.error(), path);
+  return catalog;
+}
+
+const CatalogEvent* Catalog::find(std::string_view name) const {
+  const auto known = index_.find(name);
+  return known == index_.end() ? nullptr : &events_[known->second];
+}
+
+}  // namespace qemon::trace
