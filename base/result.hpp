@@ -9,8 +9,9 @@
 
 namespace qemon {
 
-/// A failure that the caller can act on. `detail` is one line for a person: who, what and why, built from the inside out
-/// with `wrap`. `code` is empty when there is nothing more to tell apart than the text.
+/// A failure that the caller can act on. `detail` is one line for a person: who, what and why,
+/// built from the inside out with `wrap`. `code` is empty when there is nothing more to tell apart
+/// than the text.
 struct [[nodiscard]] Error {
   std::string detail;
   std::error_code code{};
@@ -36,7 +37,9 @@ inline Error system_error(int number, std::string_view context) {
   return Error{std::string(context) + ": " + code.message(), code};
 }
 
-/// Called by boost::system::result when value() is asked of an error: a bug in the caller, so the program ends.
-[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& location);
+/// Called by boost::system::result when value() is asked of an error: a bug in the caller, so the
+/// program ends.
+[[noreturn]] void throw_exception_from_error(const Error& error,
+                                             const boost::source_location& location);
 
 }  // namespace qemon

@@ -7,8 +7,8 @@
 
 namespace qemon {
 
-/// The length of the UTF-8 sequence at the front of `text`, or 0 if there is none: nothing there, cut off, an overlong
-/// form, a surrogate, or a code point above U+10FFFF.
+/// The length of the UTF-8 sequence at the front of `text`, or 0 if there is none: nothing there,
+/// cut off, an overlong form, a surrogate, or a code point above U+10FFFF.
 [[nodiscard]] std::size_t utf8_length(std::string_view text);
 
 /// `text` with every byte that is not part of valid UTF-8 replaced by U+FFFD.

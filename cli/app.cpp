@@ -44,9 +44,10 @@ std::string command_name(const CLI::App& app) {
 
 /// A parse error as one line.
 std::string usage_problem(const CLI::ParseError& error, const CLI::App& app) {
-  if (error.get_name() == "ExtrasError") {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
     const std::vector<std::string> extras = app.remaining(true);
-    const char* const what = app.get_subcommands().empty() ? "unknown command" : "unexpected argument";
+    const char* const what =
+        app.get_subcommands().empty() ? "unknown command" : "unexpected argument";
     if (!extras.empty()) return what + (" '" + extras.front() + "'");
   }
   return error.what();
@@ -55,7 +56,9 @@ std::string usage_problem(const CLI::ParseError& error, const CLI::App& app) {
 }  // namespace
 
 CLI::Validator not_empty() {
-  const auto check = [](const std::string& text) { return text.empty() ? std::string("is empty") : std::string(); };
+  const auto check = [](const std::string& text) {
+    return text.empty() ? std::string("is empty") : std::string();
+  };
   return {check, ""};
 }
 
@@ -74,11 +77,14 @@ Environment process_environment() {
 std::string default_socket(const Environment& environment) {
   if (const auto given = environment.variable("QEMON_SOCKET")) return *given;
   if (environment.uid == 0 || environment.exists(system_socket)) return system_socket;
-  if (const auto directory = environment.variable("XDG_RUNTIME_DIR")) return *directory + "/qemond/control.sock";
+  if (const auto directory = environment.variable("XDG_RUNTIME_DIR"))
+    return *directory + "/qemond/control.sock";
   return system_socket;
 }
 
-void Session::note(std::string_view line) { err_ << "qemon: " << printable(line) << '\n'; }
+void Session::note(std::string_view line) {
+  err_ << "qemon: " << printable(line) << '\n';
+}
 
 void Session::fail(std::string_view line) {
   note(line);
@@ -86,13 +92,17 @@ void Session::fail(std::string_view line) {
 }
 
 void Session::print(const nlohmann::ordered_json& answer) {
-  // Everything beyond ASCII as \uXXXX: the same JSON, and nothing in it that a terminal would act on.
+  // Everything beyond ASCII as \uXXXX: the same JSON, and nothing in it that a terminal would act
+  // on.
   out_ << answer.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) << '\n';
 }
 
-int run(int argc, const char* const* argv, const Environment& environment, std::ostream& out, std::ostream& err) {
+int run(int argc, const char* const* argv, const Environment& environment, std::ostream& out,
+        std::ostream& err) {
   Invocation invocation;
-  CLI::App app("Watch QEMU virtual machines and switch their trace events, through the daemon qemond.", "qemon");
+  CLI::App app(
+      "Watch QEMU virtual machines and switch their trace events, through the daemon qemond.",
+      "qemon");
   app.set_version_flag("--version", "qemon " QEMON_VERSION);
   app.set_help_flag("-h,--help", "Print this help message and exit");
   app.add_option("--socket", invocation.socket,
@@ -104,7 +114,8 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json"}));
   app.fallthrough();
-  app.require_subcommand(0, 1);  // That there is one is checked afterwards, so that "foo" is called unknown.
+  app.require_subcommand(
+      0, 1);  // That there is one is checked afterwards, so that "foo" is called unknown.
   app.footer(examples);
   add_status_command(app, invocation);
   add_vm_commands(app, invocation);
@@ -123,7 +134,8 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   }
   if (!invocation.command) return usage("a command is missing");
 
-  const std::string path = invocation.socket.empty() ? default_socket(environment) : invocation.socket;
+  const std::string path =
+      invocation.socket.empty() ? default_socket(environment) : invocation.socket;
   Session session(Client(path), invocation.output == "json", out, err);
   invocation.command(invocation, session);
   out.flush();

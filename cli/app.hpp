@@ -18,12 +18,12 @@ struct Environment {
 };
 [[nodiscard]] Environment process_environment();
 
-/// Where the control socket is when there is no --socket: $QEMON_SOCKET; else the system's daemon, if its socket is there
-/// or we are root; else a daemon of our own user in $XDG_RUNTIME_DIR.
+/// Where the control socket is when there is no --socket: $QEMON_SOCKET; else the system's daemon,
+/// if its socket is there or we are root; else a daemon of our own user in $XDG_RUNTIME_DIR.
 [[nodiscard]] std::string default_socket(const Environment& environment);
 
 /// Exit status of the process: 0 done, 1 failed, 2 wrong usage.
-[[nodiscard]] int run(int argc, const char* const* argv, const Environment& environment, std::ostream& out,
-                      std::ostream& err);
+[[nodiscard]] int run(int argc, const char* const* argv, const Environment& environment,
+                      std::ostream& out, std::ostream& err);
 
 }  // namespace qemon::cli

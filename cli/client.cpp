@@ -32,7 +32,8 @@ using Stream = beast::basic_stream<asio::local::stream_protocol>;
 
 namespace {
 
-/// Events of a thousand VMs with all their names are about this much; more means that something is wrong.
+/// Events of a thousand VMs with all their names are about this much; more means that something is
+/// wrong.
 constexpr std::uint64_t answer_bytes_max = 1024ULL * 1024 * 1024;
 constexpr timeval connect_max{5, 0};
 
@@ -44,15 +45,17 @@ Result<UniqueFd> connect(const std::string& path) {
   address.sun_family = AF_UNIX;
   const std::string who = "cannot reach qemond at " + path;
   if (path.empty() || path.size() >= sizeof address.sun_path)
-    return Error{who + ": the path of a socket has 1 to " + std::to_string(sizeof address.sun_path - 1) +
-                 " bytes: give another --socket"};
+    return Error{who + ": the path of a socket has 1 to " +
+                 std::to_string(sizeof address.sun_path - 1) + " bytes: give another --socket"};
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
 
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return system_error(errno, who);
-  // A blocking connect waits for room in the daemon's queue, which a non-blocking one cannot do on Unix sockets.
+  // A blocking connect waits for room in the daemon's queue, which a non-blocking one cannot do on
+  // Unix sockets.
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &connect_max, sizeof connect_max);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+    return fd;
   const int number = errno;
   Error error = system_error(number, who);
   if (number == EACCES || number == EPERM) {
@@ -68,18 +71,21 @@ Result<UniqueFd> connect(const std::string& path) {
 /// Sends one request and reads its response, in one run of an io_context of its own.
 class Exchange {
  public:
-  Exchange(const UniqueFd& fd, http::request<http::string_body> request) : request_(std::move(request)) {
+  Exchange(const UniqueFd& fd, http::request<http::string_body> request)
+      : request_(std::move(request)) {
     parser_.body_limit(answer_bytes_max);
     beast::error_code error;
     // The stream owns a descriptor of its own, so that there is one owner each.
-    stream_.socket().assign(asio::local::stream_protocol(), ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0), error);
+    stream_.socket().assign(asio::local::stream_protocol(), ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0),
+                            error);
     error_ = error;
   }
 
   beast::error_code run(std::chrono::milliseconds deadline) {
     if (error_) return error_;
     stream_.expires_after(deadline);
-    http::async_write(stream_, request_, [this](beast::error_code error, std::size_t) { on_sent(error); });
+    http::async_write(stream_, request_,
+                      [this](beast::error_code error, std::size_t) { on_sent(error); });
     context_.run();
     return error_;
   }
@@ -88,9 +94,10 @@ class Exchange {
 
  private:
   void on_sent(beast::error_code) {
-    // A daemon that refuses may answer and close before it has read all of the request, so the answer is looked for even
-    // if sending failed.
-    http::async_read(stream_, buffer_, parser_, [this](beast::error_code error, std::size_t) { error_ = error; });
+    // A daemon that refuses may answer and close before it has read all of the request, so the
+    // answer is looked for even if sending failed.
+    http::async_read(stream_, buffer_, parser_,
+                     [this](beast::error_code error, std::size_t) { error_ = error; });
   }
 
   asio::io_context context_;
@@ -122,13 +129,16 @@ Error refusal(unsigned status, const Json& answer) {
 
 }  // namespace
 
-Result<Json> Client::get(const std::string& target) const { return request("GET", target, ""); }
+Result<Json> Client::get(const std::string& target) const {
+  return request("GET", target, "");
+}
 
 Result<Json> Client::post(const std::string& target, const Json& body) const {
   return request("POST", target, body.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
-Result<Json> Client::request(const char* method, const std::string& target, const std::string& body) const {
+Result<Json> Client::request(const char* method, const std::string& target,
+                             const std::string& body) const {
   const Result<UniqueFd> fd = connect(path_);
   if (!fd) return fd.error();
   http::request<http::string_body> message;
@@ -150,14 +160,19 @@ Result<Json> Client::request(const char* method, const std::string& target, cons
     return Error{"no answer from qemond at " + path_ + " within " + seconds_text(answer_max_) +
                  ": look at 'journalctl -u qemond'"};
   if (error == http::error::end_of_stream || error == http::error::partial_message)
-    return Error{"qemond at " + path_ + " ended the connection without an answer: look at 'journalctl -u qemond'"};
-  const std::string strange = "the answer from " + path_ + " is not qemond's: give its control socket with --socket";
+    return Error{"qemond at " + path_ +
+                 " ended the connection without an answer: look at 'journalctl -u qemond'"};
+  const std::string strange =
+      "the answer from " + path_ + " is not qemond's: give its control socket with --socket";
   if (error && error.category() == http::make_error_code(http::error::bad_version).category())
     return Error{strange};
-  if (error) return Error{"asking qemond at " + path_ + ": " + error.message() + ": look at 'journalctl -u qemond'"};
+  if (error)
+    return Error{"asking qemond at " + path_ + ": " + error.message() +
+                 ": look at 'journalctl -u qemond'"};
 
   Json answer = Json::parse(exchange.body(), nullptr, false);
-  if (exchange.status() < 200 || exchange.status() >= 300) return refusal(exchange.status(), answer);
+  if (exchange.status() < 200 || exchange.status() >= 300)
+    return refusal(exchange.status(), answer);
   if (!answer.is_object()) return Error{strange};
   return {boost::system::in_place_value, std::move(answer)};
 }

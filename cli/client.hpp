@@ -9,7 +9,8 @@
 
 namespace qemon::cli {
 
-/// One connection per request. Errors are complete sentences for the user: what failed, where, and the cure.
+/// One connection per request. Errors are complete sentences for the user: what failed, where, and
+/// the cure.
 class Client {
  public:
   /// `answer_max` is generous, because switching events waits for the monitors of all VMs.
@@ -21,7 +22,8 @@ class Client {
                                                     const nlohmann::ordered_json& body) const;
 
  private:
-  [[nodiscard]] Result<nlohmann::ordered_json> request(const char* method, const std::string& target,
+  [[nodiscard]] Result<nlohmann::ordered_json> request(const char* method,
+                                                       const std::string& target,
                                                        const std::string& body) const;
 
   std::string path_;

@@ -14,7 +14,7 @@
 namespace CLI {
 class App;
 class Validator;
-}
+}  // namespace CLI
 
 namespace qemon::cli {
 
@@ -28,8 +28,8 @@ class Session {
   [[nodiscard]] bool json() const { return json_; }
   [[nodiscard]] std::ostream& out() { return out_; }
 
-  /// One line on standard error, with "qemon: " in front and nothing in it that a terminal would act on. note() is for what
-  /// the person should know; fail() makes the exit status 1 as well.
+  /// One line on standard error, with "qemon: " in front and nothing in it that a terminal would
+  /// act on. note() is for what the person should know; fail() makes the exit status 1 as well.
   void note(std::string_view line);
   void fail(std::string_view line);
   [[nodiscard]] int status() const { return status_; }
@@ -56,10 +56,12 @@ struct Invocation {
   std::function<void(const Invocation&, Session&)> command;
 };
 
-/// Refuses an empty text, as a variable of a script that is not set leaves it: --vm "" must not mean all VMs.
+/// Refuses an empty text, as a variable of a script that is not set leaves it: --vm "" must not
+/// mean all VMs.
 [[nodiscard]] CLI::Validator not_empty();
 
-/// Each adds its commands to the parser; parsing fills in the invocation, which must outlive the parser.
+/// Each adds its commands to the parser; parsing fills in the invocation, which must outlive the
+/// parser.
 void add_status_command(CLI::App& app, Invocation& invocation);
 void add_vm_commands(CLI::App& app, Invocation& invocation);
 void add_event_commands(CLI::App& app, Invocation& invocation);

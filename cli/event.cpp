@@ -21,7 +21,8 @@ constexpr auto right = Table::Align::right;
 std::string note_of(const Json& event) {
   std::string note;
   if (flag_at(event, "found_on")) note = "was on before qemond attached";
-  if (flag_at(event, "switched_off_by_others")) note += std::string(note.empty() ? "" : ", ") + "switched off by others";
+  if (flag_at(event, "switched_off_by_others"))
+    note += std::string(note.empty() ? "" : ", ") + "switched off by others";
   return note;
 }
 
@@ -43,8 +44,9 @@ void list_events(const Invocation& invocation, Session& session) {
   for (const Json& vm : array_at(*answer, "vms")) {
     const std::string name = text_at(vm, "vm");
     for (const Json& event : array_at(vm, "events")) {
-      table.add({name, text_at(event, "name"), text_at(event, "state"), flag_at(event, "held") ? "yes" : "no",
-                 std::to_string(count_at(event, "records")), note_of(event)});
+      table.add({name, text_at(event, "name"), text_at(event, "state"),
+                 flag_at(event, "held") ? "yes" : "no", std::to_string(count_at(event, "records")),
+                 note_of(event)});
       any = true;
     }
     if (const std::string error = text_at(vm, "error"); !error.empty()) {
@@ -73,38 +75,45 @@ void print_done(std::ostream& out, const Json& vm, const std::string& action) {
   const std::string name = printable(text_at(vm, "vm"));
   const std::vector<std::string> changed = texts_at(vm, "changed");
   if (!changed.empty())
-    out << name << ": " << counted(changed.size(), "event") << " " << action << " (" << name_list(changed) << ")\n";
+    out << name << ": " << counted(changed.size(), "event") << " " << action << " ("
+        << name_list(changed) << ")\n";
   if (const std::size_t already = array_at(vm, "already").size(); already != 0)
     out << name << ": " << already << " already " << action << '\n';
   for (const auto& [why, names] : by_reason(array_at(vm, "kept")))
-    out << name << ": " << names.size() << " kept, " << (why.empty() ? "left as found" : printable(why)) << " ("
-        << name_list(names) << ")\n";
+    out << name << ": " << names.size() << " kept, "
+        << (why.empty() ? "left as found" : printable(why)) << " (" << name_list(names) << ")\n";
 }
 
-/// What was not done on one VM, on standard error. `known_elsewhere`: patterns that matched on another VM.
+/// What was not done on one VM, on standard error. `known_elsewhere`: patterns that matched on
+/// another VM.
 void report_not_done(Session& session, const Json& vm, const std::string& action,
                      const std::set<std::string>& known_elsewhere) {
   const std::string name = text_at(vm, "vm");
   const std::vector<std::string> unavailable = texts_at(vm, "unavailable");
   if (!unavailable.empty()) {
-    const std::string line = name + ": unavailable (compiled out of this QEMU): " + name_list(unavailable);
-    // A pattern may well match such events besides others; only if there was nothing else did the command fail.
+    const std::string line =
+        name + ": unavailable (compiled out of this QEMU): " + name_list(unavailable);
+    // A pattern may well match such events besides others; only if there was nothing else did the
+    // command fail.
     const bool useful = !array_at(vm, "changed").empty() || !array_at(vm, "already").empty() ||
                         !array_at(vm, "kept").empty();
     useful ? session.note(line) : session.fail(line);
   }
   for (const std::string& pattern : texts_at(vm, "unknown")) {
     const std::string line = name + ": no event matches '" + pattern + "'";
-    known_elsewhere.contains(pattern) ? session.note(line) : session.fail(line + ": see 'qemon event list'");
+    known_elsewhere.contains(pattern) ? session.note(line)
+                                      : session.fail(line + ": see 'qemon event list'");
   }
   for (const auto& [why, names] : by_reason(array_at(vm, "failed")))
-    session.fail(name + ": not switched " + action + ": " + (why.empty() ? "unknown reason" : why) + " (" +
-                 name_list(names) + ")");
-  if (const std::string error = text_at(vm, "error"); !error.empty()) session.fail(name + ": " + error);
+    session.fail(name + ": not switched " + action + ": " + (why.empty() ? "unknown reason" : why) +
+                 " (" + name_list(names) + ")");
+  if (const std::string error = text_at(vm, "error"); !error.empty())
+    session.fail(name + ": " + error);
 }
 
-/// Patterns that at least one VM had events for. QEMUs of different versions and machines differ in their events, so a
-/// pattern that some VM does not know is worth a note, and only one that none knows is a mistake.
+/// Patterns that at least one VM had events for. QEMUs of different versions and machines differ in
+/// their events, so a pattern that some VM does not know is worth a note, and only one that none
+/// knows is a mistake.
 std::set<std::string> known_patterns(const Invocation& invocation, const Json& vms) {
   std::set<std::string> known;
   for (const Json& vm : vms) {
@@ -134,8 +143,12 @@ void switch_events(const Invocation& invocation, Session& session, const std::st
   }
 }
 
-void switch_on(const Invocation& invocation, Session& session) { switch_events(invocation, session, "on"); }
-void switch_off(const Invocation& invocation, Session& session) { switch_events(invocation, session, "off"); }
+void switch_on(const Invocation& invocation, Session& session) {
+  switch_events(invocation, session, "on");
+}
+void switch_off(const Invocation& invocation, Session& session) {
+  switch_events(invocation, session, "off");
+}
 
 void add_vm_option(CLI::App& command, Invocation& invocation, const std::string& help) {
   command.add_option("--vm", invocation.vm, help)->type_name("NAME")->check(not_empty());
@@ -147,15 +160,21 @@ void add_event_commands(CLI::App& app, Invocation& invocation) {
   CLI::App* const event = app.add_subcommand("event", "List trace events, switch them on and off");
   event->require_subcommand(0, 1);
 
-  CLI::App* const list = event->add_subcommand("list", "List events, their state and how often they occurred");
-  list->add_option("GLOB", invocation.patterns, "Only events that match, for instance 'virtio_blk_*'")->expected(0, 1)->type_name("")->check(not_empty());
+  CLI::App* const list =
+      event->add_subcommand("list", "List events, their state and how often they occurred");
+  list->add_option("GLOB", invocation.patterns,
+                   "Only events that match, for instance 'virtio_blk_*'")
+      ->expected(0, 1)
+      ->type_name("")
+      ->check(not_empty());
   add_vm_option(*list, invocation, "Only this VM");
   list->add_flag("--enabled", invocation.enabled_only, "Only events that are on");
   list->footer("Example:\n  qemon event list 'virtio_blk_*' --enabled");
   list->callback([&invocation] { invocation.command = list_events; });
 
   CLI::App* const on = event->add_subcommand("on", "Switch events on while the guest runs");
-  on->add_option("GLOB", invocation.patterns, "Names, or patterns with * and ? as in QEMU; quote them")
+  on->add_option("GLOB", invocation.patterns,
+                 "Names, or patterns with * and ? as in QEMU; quote them")
       ->required()
       ->type_name("")
       ->check(not_empty());
@@ -163,8 +182,10 @@ void add_event_commands(CLI::App& app, Invocation& invocation) {
   on->footer("Example:\n  qemon event on 'virtio_blk_*' apic_deliver_irq --vm web1");
   on->callback([&invocation] { invocation.command = switch_on; });
 
-  CLI::App* const off = event->add_subcommand("off", "Switch events off again that were switched on with qemon");
-  off->add_option("GLOB", invocation.patterns, "Names, or patterns with * and ? as in QEMU; quote them")
+  CLI::App* const off =
+      event->add_subcommand("off", "Switch events off again that were switched on with qemon");
+  off->add_option("GLOB", invocation.patterns,
+                  "Names, or patterns with * and ? as in QEMU; quote them")
       ->required()
       ->type_name("")
       ->check(not_empty());

@@ -1,4 +1,5 @@
-// Reading the daemon's answers: a member that is missing or of another type reads as absent, never as a failure.
+// Reading the daemon's answers: a member that is missing or of another type reads as absent, never
+// as a failure.
 #pragma once
 
 #include <cstdint>

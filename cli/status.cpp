@@ -37,7 +37,8 @@ std::string headline(const Json& vm) {
   append(line, text_at(vm, "run_state"));
   const std::string version = text_at(vm, "qemu_version");
   const std::string package = text_at(vm, "package");
-  if (!version.empty()) append(line, "QEMU " + version + (package.empty() ? "" : " (" + package + ")"));
+  if (!version.empty())
+    append(line, "QEMU " + version + (package.empty() ? "" : " (" + package + ")"));
   append(line, text_at(vm, "arch"));
   append(line, text_at(vm, "accelerator"));
   if (count_at(vm, "pid") != 0) append(line, "pid " + std::to_string(count_at(vm, "pid")));
@@ -78,10 +79,12 @@ void print_vm(std::ostream& out, const Json& vm) {
   print_line(out, "trace", traced);
   print_line(out, "catalog", text_at(trace, "catalog"));
   if (count_at(events, "known") != 0)
-    print_line(out, "events", std::to_string(count_at(events, "on")) + " on, " +
-                                  std::to_string(count_at(events, "held")) + " of them held by qemond, " +
-                                  std::to_string(count_at(events, "known")) + " known");
-  if (!traced.empty() || count_at(trace, "bytes_read") != 0) print_line(out, "records", records_text(trace));
+    print_line(out, "events",
+               std::to_string(count_at(events, "on")) + " on, " +
+                   std::to_string(count_at(events, "held")) + " of them held by qemond, " +
+                   std::to_string(count_at(events, "known")) + " known");
+  if (!traced.empty() || count_at(trace, "bytes_read") != 0)
+    print_line(out, "records", records_text(trace));
   for (const std::string& problem : texts_at(vm, "degraded")) print_line(out, "degraded", problem);
 }
 
@@ -93,7 +96,8 @@ void show_status(const Invocation&, Session& session) {
   std::ostream& out = session.out();
   out << "qemond " << printable(text_at(*answer, "version"));
   if (count_at(*answer, "pid") != 0) out << ", pid " << count_at(*answer, "pid");
-  if (const auto uptime = number_at(*answer, "uptime_seconds")) out << ", up " << human_seconds(*uptime);
+  if (const auto uptime = number_at(*answer, "uptime_seconds"))
+    out << ", up " << human_seconds(*uptime);
   out << '\n';
   const std::string listen = text_at(*answer, "listen");
   if (!listen.empty()) print_line(out, "metrics", "http://" + listen + "/metrics");
@@ -109,7 +113,8 @@ void show_status(const Invocation&, Session& session) {
 }  // namespace
 
 void add_status_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* const command = app.add_subcommand("status", "Show the daemon and every VM that it watches");
+  CLI::App* const command =
+      app.add_subcommand("status", "Show the daemon and every VM that it watches");
   command->callback([&invocation] { invocation.command = show_status; });
 }
 

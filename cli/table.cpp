@@ -33,7 +33,8 @@ void Table::print(std::ostream& out) const {
     out << line << '\n';
   };
   print_row([&](std::size_t i) -> const std::string& { return columns_[i].title; });
-  for (const auto& row : rows_) print_row([&](std::size_t i) -> const std::string& { return row[i]; });
+  for (const auto& row : rows_)
+    print_row([&](std::size_t i) -> const std::string& { return row[i]; });
 }
 
 }  // namespace qemon::cli

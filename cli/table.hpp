@@ -7,7 +7,8 @@
 
 namespace qemon::cli {
 
-/// Columns are two blanks apart and as wide as they must be; no line ends in blanks. Cells are made printable.
+/// Columns are two blanks apart and as wide as they must be; no line ends in blanks. Cells are made
+/// printable.
 class Table {
  public:
   enum class Align { left, right };

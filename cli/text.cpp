@@ -24,15 +24,20 @@ std::string format(const char* pattern, Values... values) {
 std::uint32_t code_point(std::string_view sequence) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(sequence[i]); };
   switch (sequence.size()) {
-    case 2: return (byte(0) & 0x1FU) << 6U | (byte(1) & 0x3FU);
-    case 3: return (byte(0) & 0x0FU) << 12U | (byte(1) & 0x3FU) << 6U | (byte(2) & 0x3FU);
+    case 2:
+      return (byte(0) & 0x1FU) << 6U | (byte(1) & 0x3FU);
+    case 3:
+      return (byte(0) & 0x0FU) << 12U | (byte(1) & 0x3FU) << 6U | (byte(2) & 0x3FU);
     case 4:
-      return (byte(0) & 0x07U) << 18U | (byte(1) & 0x3FU) << 12U | (byte(2) & 0x3FU) << 6U | (byte(3) & 0x3FU);
-    default: return byte(0);
+      return (byte(0) & 0x07U) << 18U | (byte(1) & 0x3FU) << 12U | (byte(2) & 0x3FU) << 6U |
+             (byte(3) & 0x3FU);
+    default:
+      return byte(0);
   }
 }
 
-/// Marks that change the direction or the order of what is shown, invisible ones, and line separators.
+/// Marks that change the direction or the order of what is shown, invisible ones, and line
+/// separators.
 bool reorders(std::uint32_t code) {
   return (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
          (code >= 0x2060 && code <= 0x2069) || code == 0x061C || code == 0xFEFF;
@@ -105,7 +110,9 @@ std::string name_list(std::span<const std::string> names) {
 }
 
 Result<double> parse_duration(std::string_view text) {
-  const Error usage{"'" + printable(text) + "' is not a duration: give a number and a unit, for instance 500ms, 60s, 10m or 2h"};
+  const Error usage{
+      "'" + printable(text) +
+      "' is not a duration: give a number and a unit, for instance 500ms, 60s, 10m or 2h"};
   double number = 0;
   const char* const end = text.data() + text.size();
   const auto [unit_at, code] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
@@ -125,16 +132,18 @@ Result<double> parse_duration(std::string_view text) {
   } else {
     return usage;
   }
-  if (!(seconds > 0)) return Error{"'" + printable(text) + "' is no time at all: give a duration above 0"};
+  if (!(seconds > 0))
+    return Error{"'" + printable(text) + "' is no time at all: give a duration above 0"};
   return seconds;
 }
 
 std::string percent_encode(std::string_view text) {
   std::string encoded;
   for (const char character : text) {
-    const bool plain = (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
-                       (character >= '0' && character <= '9') || character == '-' || character == '.' ||
-                       character == '_' || character == '~';
+    const bool plain = (character >= 'a' && character <= 'z') ||
+                       (character >= 'A' && character <= 'Z') ||
+                       (character >= '0' && character <= '9') || character == '-' ||
+                       character == '.' || character == '_' || character == '~';
     if (plain) {
       encoded += character;
     } else {

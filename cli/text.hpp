@@ -11,9 +11,10 @@
 
 namespace qemon::cli {
 
-/// `text` with everything escaped that a terminal would act on instead of showing it: control characters as \n, \t or \x1b,
-/// bytes that are not UTF-8 as \xff, and the invisible ones that reorder a line as \u202e. Everything that comes from
-/// outside passes through here before it is printed.
+/// `text` with everything escaped that a terminal would act on instead of showing it: control
+/// characters as \n, \t or \x1b, bytes that are not UTF-8 as \xff, and the invisible ones that
+/// reorder a line as \u202e. Everything that comes from outside passes through here before it is
+/// printed.
 [[nodiscard]] std::string printable(std::string_view text);
 
 /// How many columns printable text takes; wide characters count as one.

@@ -16,7 +16,9 @@ namespace {
 
 constexpr auto right = Table::Align::right;
 
-std::string or_dash(std::string text) { return text.empty() ? "-" : text; }
+std::string or_dash(std::string text) {
+  return text.empty() ? "-" : text;
+}
 
 std::vector<std::string> row_of(const Json& vm) {
   const Json& trace = object_at(vm, "trace");
@@ -44,8 +46,10 @@ std::vector<std::string> notes_of(const Json& vm) {
     notes.push_back(name + ": released for " + human_seconds(*released) + " more");
   const Json& trace = object_at(vm, "trace");
   const std::string how = text_at(trace, "how");
-  if (!how.empty()) notes.push_back(name + ": trace backend " + text_at(trace, "backend") + ": " + how);
-  for (const std::string& problem : texts_at(vm, "degraded")) notes.push_back(name + ": degraded: " + problem);
+  if (!how.empty())
+    notes.push_back(name + ": trace backend " + text_at(trace, "backend") + ": " + how);
+  for (const std::string& problem : texts_at(vm, "degraded"))
+    notes.push_back(name + ": degraded: " + problem);
   return notes;
 }
 
@@ -77,7 +81,8 @@ void list_vms(const Invocation&, Session& session) {
 
 void release_vm(const Invocation& invocation, Session& session) {
   const Result<double> seconds = parse_duration(invocation.duration);
-  if (!seconds) return session.fail(seconds.error().detail);  // Checked by the parser, so this does not happen.
+  if (!seconds)
+    return session.fail(seconds.error().detail);  // Checked by the parser, so this does not happen.
   Json body;
   if (std::floor(*seconds) == *seconds && *seconds < 1e15) {
     body["seconds"] = static_cast<std::uint64_t>(*seconds);
@@ -110,7 +115,10 @@ void add_vm_commands(CLI::App& app, Invocation& invocation) {
 
   CLI::App* const release = vm->add_subcommand(
       "release", "Lend a VM's monitor to another program, since it serves one at a time");
-  release->add_option("NAME", invocation.vm, "Name of the VM")->required()->type_name("")->check(not_empty());
+  release->add_option("NAME", invocation.vm, "Name of the VM")
+      ->required()
+      ->type_name("")
+      ->check(not_empty());
   release->add_option("--for", invocation.duration, "For how long: 500ms, 60s, 10m, 2h")
       ->required()
       ->type_name("DURATION")

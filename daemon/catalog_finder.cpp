@@ -42,16 +42,17 @@ std::vector<std::string> catalog_paths(const std::optional<ProcessInfo>& process
   std::vector<std::string> paths;
   const auto add = [&](const fs::path& path) {
     auto text = path.lexically_normal().string();
-    if (std::find(paths.begin(), paths.end(), text) == paths.end()) paths.push_back(std::move(text));
+    if (std::find(paths.begin(), paths.end(), text) == paths.end())
+      paths.push_back(std::move(text));
   };
   if (process && !process->exe.empty()) {
     const auto folder = fs::path(process->exe).parent_path();
-    add(folder / "trace" / file_name);                           // A build tree.
-    add(folder / ".." / "share" / "qemu" / file_name);           // PREFIX/bin.
-    add(folder / ".." / "share" / "qemu-kvm" / file_name);       // RHEL: /usr/libexec/qemu-kvm.
+    add(folder / "trace" / file_name);                      // A build tree.
+    add(folder / ".." / "share" / "qemu" / file_name);      // PREFIX/bin.
+    add(folder / ".." / "share" / "qemu-kvm" / file_name);  // RHEL: /usr/libexec/qemu-kvm.
   }
-  add(fs::path("/usr/share/qemu") / file_name);        // Debian, Ubuntu, Arch, openSUSE, Azure Linux.
-  add(fs::path("/usr/share/qemu-kvm") / file_name);    // RHEL and CentOS Stream.
+  add(fs::path("/usr/share/qemu") / file_name);      // Debian, Ubuntu, Arch, openSUSE, Azure Linux.
+  add(fs::path("/usr/share/qemu-kvm") / file_name);  // RHEL and CentOS Stream.
   add(fs::path("/usr/local/share/qemu") / file_name);  // QEMU's own default.
   return paths;
 }
@@ -62,7 +63,8 @@ FoundCatalog CatalogFinder::find(const std::string& configured,
   FoundCatalog found;
   if (process && process->exe_deleted && configured.empty()) {
     found.problem = "QEMU's binary " + process->exe +
-                    " was replaced while it runs, so the installed catalog may not fit; " + without_catalog();
+                    " was replaced while it runs, so the installed catalog may not fit; " +
+                    without_catalog();
     return found;
   }
   std::string doubts;

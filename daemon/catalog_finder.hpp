@@ -18,15 +18,17 @@ struct FoundCatalog {
   /// Shared by the finder (one copy per file) and by the VMs that use it; nullptr if none fits.
   std::shared_ptr<const trace::Catalog> catalog;
   std::string path;
-  /// Why events are counted by name only, or what is doubtful about the catalog; empty if all is well.
+  /// Why events are counted by name only, or what is doubtful about the catalog; empty if all is
+  /// well.
   std::string problem;
 };
 
 /// Loads catalogs and keeps them, one copy per file. Owned by the daemon; used by all VMs.
 class CatalogFinder {
  public:
-  /// Looks at `configured` alone if it is not empty, else where distributions and build trees have the file. A catalog
-  /// fits if it knows every event in `names` (what this QEMU says that it has): a catalog of another version does not.
+  /// Looks at `configured` alone if it is not empty, else where distributions and build trees have
+  /// the file. A catalog fits if it knows every event in `names` (what this QEMU says that it has):
+  /// a catalog of another version does not.
   [[nodiscard]] FoundCatalog find(const std::string& configured,
                                   const std::optional<ProcessInfo>& process,
                                   std::span<const std::string> names);

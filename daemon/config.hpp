@@ -27,8 +27,8 @@ struct Config {
   bool check_only = false;
 };
 
-/// Either a configuration to run with, or the status to exit with at once (0 after --help and --version, 2 for mistakes,
-/// which were then all printed to standard error, a line each).
+/// Either a configuration to run with, or the status to exit with at once (0 after --help and
+/// --version, 2 for mistakes, which were then all printed to standard error, a line each).
 struct ParsedCommandLine {
   Config config;
   std::optional<int> exit_status;

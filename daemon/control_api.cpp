@@ -21,8 +21,8 @@ namespace {
 
 constexpr std::size_t patterns_max = 1000;
 constexpr double release_seconds_max = 24 * 3600;
-// Who holds the leases that are taken with `qemon event on`. All users of the command line share them, so that one can
-// switch off what another one forgot.
+// Who holds the leases that are taken with `qemon event on`. All users of the command line share
+// them, so that one can switch off what another one forgot.
 constexpr std::string_view command_line_holder = "qemon event on";
 
 HttpResponse answer(const json& body, unsigned status = 200) {
@@ -34,7 +34,9 @@ HttpResponse answer(const json& body, unsigned status = 200) {
   return response;
 }
 
-HttpResponse refuse(unsigned status, const std::string& why) { return answer({{"error", why}}, status); }
+HttpResponse refuse(unsigned status, const std::string& why) {
+  return answer({{"error", why}}, status);
+}
 
 HttpResponse wrong_method(const std::string& allowed) {
   auto response = refuse(405, "this address takes " + allowed + " only");
@@ -46,7 +48,8 @@ HttpResponse wrong_method(const std::string& allowed) {
 json parse_body(const HttpRequest& request) {
   // A body this deep cannot be one of ours, and the parser's recursion is not to be driven by it.
   if (std::count(request.body.begin(), request.body.end(), '[') +
-          std::count(request.body.begin(), request.body.end(), '{') > 64) {
+          std::count(request.body.begin(), request.body.end(), '{') >
+      64) {
     return json(json::value_t::discarded);
   }
   auto body = json::parse(request.body, nullptr, false);
@@ -64,10 +67,13 @@ Result<SwitchWish> parse_wish(const HttpRequest& request) {
   const auto body = parse_body(request);
   if (body.is_discarded()) return Error{"the body is no JSON object"};
   const auto action = body.find("action");
-  if (action == body.end() || (*action != "on" && *action != "off")) return Error{"\"action\" must be \"on\" or \"off\""};
+  if (action == body.end() || (*action != "on" && *action != "off"))
+    return Error{"\"action\" must be \"on\" or \"off\""};
   const auto patterns = body.find("patterns");
-  if (patterns == body.end() || !patterns->is_array() || patterns->empty() || patterns->size() > patterns_max) {
-    return Error{"\"patterns\" must be an array of 1 to " + std::to_string(patterns_max) + " event names or patterns"};
+  if (patterns == body.end() || !patterns->is_array() || patterns->empty() ||
+      patterns->size() > patterns_max) {
+    return Error{"\"patterns\" must be an array of 1 to " + std::to_string(patterns_max) +
+                 " event names or patterns"};
   }
   SwitchWish wish;
   wish.on = *action == "on";
@@ -91,7 +97,8 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
   const bool get = request.method == "GET";
   const bool post = request.method == "POST";
   if (post && (!request.peer || !can_control(*request.peer, policy_))) {
-    co_return refuse(403, "only root, the user of qemond and members of the group qemon may control VMs");
+    co_return refuse(
+        403, "only root, the user of qemond and members of the group qemon may control VMs");
   }
   if (path.size() == 2 && path[0] == "v1") {
     if (path[1] == "status") co_return get ? status() : wrong_method("GET");
@@ -135,11 +142,13 @@ HttpResponse ControlApi::list_events(const HttpRequest& request) const {
   for (const auto& vm : vms_) {
     if (only != nullptr && vm->name() != *only) continue;
     auto events = json::array();
-    for (const auto& row : vm->list_events(pattern != nullptr ? *pattern : "", enabled != nullptr && *enabled == "1")) {
+    for (const auto& row : vm->list_events(pattern != nullptr ? *pattern : "",
+                                           enabled != nullptr && *enabled == "1")) {
       events.push_back(to_json(row));
     }
     std::string error;
-    if (vm->events().size() == 0) error = "is " + std::string(to_string(vm->state())) + ": " + vm->reason();
+    if (vm->events().size() == 0)
+      error = "is " + std::string(to_string(vm->state())) + ": " + vm->reason();
     list.push_back({{"vm", vm->name()}, {"events", std::move(events)}, {"error", error}});
   }
   return answer({{"vms", std::move(list)}});
@@ -153,7 +162,8 @@ asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
   std::vector<std::pair<Vm*, std::shared_ptr<Vm::SwitchRequest>>> asked;
   for (const auto& vm : vms_) {
     if (!wish->vm.empty() && vm->name() != wish->vm) continue;
-    asked.emplace_back(vm.get(), vm->ask_to_switch(wish->on, wish->patterns, std::string(command_line_holder)));
+    asked.emplace_back(
+        vm.get(), vm->ask_to_switch(wish->on, wish->patterns, std::string(command_line_holder)));
   }
   auto list = json::array();
   for (auto& [vm, pending] : asked) {
@@ -174,8 +184,8 @@ HttpResponse ControlApi::release(const std::string& name, const HttpRequest& req
   if (vm == nullptr) return no_such_vm(name);
   const auto body = parse_body(request);
   const auto seconds = body.is_discarded() ? json::const_iterator() : body.find("seconds");
-  if (body.is_discarded() || seconds == body.end() || !seconds->is_number() || !(seconds->get<double>() > 0) ||
-      seconds->get<double>() > release_seconds_max) {
+  if (body.is_discarded() || seconds == body.end() || !seconds->is_number() ||
+      !(seconds->get<double>() > 0) || seconds->get<double>() > release_seconds_max) {
     return refuse(400, "\"seconds\" must be more than 0 and at most 86400");
   }
   const auto duration = std::chrono::milliseconds(std::llround(seconds->get<double>() * 1000));
@@ -193,7 +203,8 @@ Vm* ControlApi::find(const std::string& name) const {
 HttpResponse ControlApi::no_such_vm(const std::string& name) const {
   std::string names;
   for (const auto& vm : vms_) names += (names.empty() ? "" : ", ") + vm->name();
-  return refuse(404, "there is no VM " + name + ": qemond watches " + (names.empty() ? "none" : names));
+  return refuse(404,
+                "there is no VM " + name + ": qemond watches " + (names.empty() ? "none" : names));
 }
 
 }  // namespace qemon::daemon

@@ -1,4 +1,5 @@
-// The control API: HTTP and JSON on the Unix socket, version 1. It is what qemon speaks; docs/control-api.md describes it.
+// The control API: HTTP and JSON on the Unix socket, version 1. It is what qemon speaks;
+// docs/control-api.md describes it.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

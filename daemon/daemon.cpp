@@ -27,8 +27,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-/// Makes `path` and its parents if they are missing. Others may pass through but not list, because a QEMU of another user
-/// opens its trace file in there by name.
+/// Makes `path` and its parents if they are missing. Others may pass through but not list, because
+/// a QEMU of another user opens its trace file in there by name.
 Result<void> make_directory(const std::string& path, mode_t mode) {
   std::error_code failed;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), failed);
@@ -38,11 +38,14 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
     if (::chmod(path.c_str(), mode) != 0) return system_error(errno, path);
     return Result<void>();
   }
-  if (errno != EEXIST) return system_error(errno, path + ": cannot be made (choose another with --runtime-dir)");
+  if (errno != EEXIST)
+    return system_error(errno, path + ": cannot be made (choose another with --runtime-dir)");
   struct stat about {};
   if (::stat(path.c_str(), &about) != 0) return system_error(errno, path);
-  if (!S_ISDIR(about.st_mode)) return Error{path + " is no directory: choose another with --runtime-dir"};
-  if (::access(path.c_str(), W_OK | X_OK) != 0) return system_error(errno, path + " (choose another with --runtime-dir)");
+  if (!S_ISDIR(about.st_mode))
+    return Error{path + " is no directory: choose another with --runtime-dir"};
+  if (::access(path.c_str(), W_OK | X_OK) != 0)
+    return system_error(errno, path + " (choose another with --runtime-dir)");
   return Result<void>();
 }
 
@@ -51,7 +54,11 @@ class Daemon {
   explicit Daemon(const Config& config)
       : config_(config),
         read_buffer_(trace::decode_bytes_max * 2),
-        environment_{catalogs_, read_buffer_, config.runtime_directory + "/trace", config.trace_space_bytes, {}},
+        environment_{catalogs_,
+                     read_buffer_,
+                     config.runtime_directory + "/trace",
+                     config.trace_space_bytes,
+                     {}},
         control_(vms_, ControlPolicy{::geteuid(), find_group("qemon")}),
         web_(vms_, page_),
         server_(context_.get_executor()),
@@ -86,15 +93,17 @@ class Daemon {
 
  private:
   Result<void> listen() {
-    auto address = server_.listen_tcp(config_.listen, [this](HttpRequest request) { return web_.handle(std::move(request)); });
+    auto address = server_.listen_tcp(
+        config_.listen, [this](HttpRequest request) { return web_.handle(std::move(request)); });
     if (!address) return wrap(address.error(), "--listen");
     // Anybody may connect and read; control_api asks who the peer is.
-    auto control = server_.listen_unix(config_.control_socket, 0666,
-                                       [this](HttpRequest request) { return control_.handle(std::move(request)); });
+    auto control = server_.listen_unix(config_.control_socket, 0666, [this](HttpRequest request) {
+      return control_.handle(std::move(request));
+    });
     if (!control) return wrap(control.error(), "--control-socket");
     control_.set_about({*address, config_.control_socket});
-    spdlog::info("qemond {} is serving http://{}/metrics control_socket={} vms={}", version, *address,
-                 config_.control_socket, config_.vms.size());
+    spdlog::info("qemond {} is serving http://{}/metrics control_socket={} vms={}", version,
+                 *address, config_.control_socket, config_.vms.size());
     return Result<void>();
   }
 

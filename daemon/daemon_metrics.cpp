@@ -6,7 +6,8 @@
 namespace qemon::daemon {
 namespace {
 
-/// 100 us to 5 s in 1-2-5 steps: a free main loop answers in well under a millisecond, and 5 s is the deadline.
+/// 100 us to 5 s in 1-2-5 steps: a free main loop answers in well under a millisecond, and 5 s is
+/// the deadline.
 const prometheus::Histogram::BucketBoundaries round_trip_buckets{
     1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5};
 
@@ -15,7 +16,8 @@ const prometheus::Histogram::BucketBoundaries round_trip_buckets{
 DaemonMetrics::DaemonMetrics()
     : round_trips_(prometheus::BuildHistogram()
                        .Name("qemond_monitor_round_trip_seconds")
-                       .Help("Time from sending a monitor command to its answer. QEMU answers on its main loop.")
+                       .Help("Time from sending a monitor command to its answer. QEMU answers on "
+                             "its main loop.")
                        .Register(registry_)) {}
 
 void DaemonMetrics::add_to(exporters::MetricsPage& page, const HttpServer& server) {
@@ -25,12 +27,14 @@ void DaemonMetrics::add_to(exporters::MetricsPage& page, const HttpServer& serve
     return families.empty() ? prometheus::MetricFamily{} : std::move(families.front());
   });
   page.add([&server] {
-    auto family = exporters::counter_family("qemond_http_requests_total", "HTTP requests, on TCP and on the control socket.");
+    auto family = exporters::counter_family("qemond_http_requests_total",
+                                            "HTTP requests, on TCP and on the control socket.");
     exporters::add_sample(family, {}, server.stats().requests);
     return family;
   });
   page.add([&server] {
-    auto family = exporters::counter_family("qemond_http_bad_requests_total", "HTTP requests that could not be understood.");
+    auto family = exporters::counter_family("qemond_http_bad_requests_total",
+                                            "HTTP requests that could not be understood.");
     exporters::add_sample(family, {}, server.stats().bad_requests);
     return family;
   });

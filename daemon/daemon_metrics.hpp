@@ -25,7 +25,8 @@ class DaemonMetrics {
  private:
   prometheus::Registry registry_;
   prometheus::Family<prometheus::Histogram>& round_trips_;
-  std::map<std::string, prometheus::Histogram*> round_trips_of_;  // By VM, so that no labels are looked up per command.
+  std::map<std::string, prometheus::Histogram*>
+      round_trips_of_;  // By VM, so that no labels are looked up per command.
 };
 
 }  // namespace qemon::daemon

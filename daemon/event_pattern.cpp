@@ -4,12 +4,14 @@
 
 namespace qemon::daemon {
 
-bool is_event_pattern(std::string_view text) { return text.find('*') != std::string_view::npos; }
+bool is_event_pattern(std::string_view text) {
+  return text.find('*') != std::string_view::npos;
+}
 
 bool matches_event_pattern(std::string_view pattern, std::string_view name) {
   if (!is_event_pattern(pattern)) return pattern == name;
-  // Greedy with one point of return: going back to the latest `*` only is enough, so the time is bounded by
-  // pattern length times name length.
+  // Greedy with one point of return: going back to the latest `*` only is enough, so the time is
+  // bounded by pattern length times name length.
   std::size_t p = 0;
   std::size_t n = 0;
   std::size_t star = std::string_view::npos;

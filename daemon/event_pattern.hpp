@@ -5,8 +5,9 @@
 
 namespace qemon::daemon {
 
-/// QEMU takes a name for a pattern only if it contains `*`; then `?` stands for one character, too. Without `*` even a name
-/// with `?` is literal. Case counts. (trace_event_is_pattern and g_pattern_match in trace/control.c of QEMU.)
+/// QEMU takes a name for a pattern only if it contains `*`; then `?` stands for one character, too.
+/// Without `*` even a name with `?` is literal. Case counts. (trace_event_is_pattern and
+/// g_pattern_match in trace/control.c of QEMU.)
 [[nodiscard]] bool is_event_pattern(std::string_view text);
 [[nodiscard]] bool matches_event_pattern(std::string_view pattern, std::string_view name);
 

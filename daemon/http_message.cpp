@@ -74,7 +74,8 @@ Result<std::string> percent_decode(std::string_view text, bool plus_is_blank) {
     } else {
       unsigned value = 0;
       const std::string_view digits = text.substr(i + 1, 2);
-      const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+      const auto [end, code] =
+          std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
       if (digits.size() != 2 || code != std::errc() || end != digits.data() + 2)
         return Error{"the target of the request has a % without two hexadecimal digits"};
       if (value == 0) return Error{"the target of the request has a NUL byte"};

@@ -15,12 +15,15 @@
 namespace qemon::daemon {
 
 struct HttpRequest {
-  /// "GET", "POST", ... A HEAD request arrives as GET; the server leaves the body out of the answer.
+  /// "GET", "POST", ... A HEAD request arrives as GET; the server leaves the body out of the
+  /// answer.
   std::string method;
-  std::string path;                   ///< Decoded, for instance "/v1/vms/web 1/release". Begins with a slash.
-  std::vector<std::string> segments;  ///< The path's parts, split before decoding: {"v1", "vms", "web 1", "release"}.
-  std::vector<std::pair<std::string, std::string>> query;  ///< Decoded, in the order of the request.
-  std::string content_type;                                ///< As sent; empty if there is none.
+  std::string path;  ///< Decoded, for instance "/v1/vms/web 1/release". Begins with a slash.
+  std::vector<std::string>
+      segments;  ///< The path's parts, split before decoding: {"v1", "vms", "web 1", "release"}.
+  std::vector<std::pair<std::string, std::string>>
+      query;                 ///< Decoded, in the order of the request.
+  std::string content_type;  ///< As sent; empty if there is none.
   std::string accept;
   std::string body;
   std::optional<PeerCredentials> peer;  ///< On Unix sockets only.
@@ -33,17 +36,19 @@ struct HttpResponse {
   unsigned status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;  ///< Further ones, for instance {"Allow", "GET, HEAD"}.
+  std::vector<std::pair<std::string, std::string>>
+      headers;  ///< Further ones, for instance {"Allow", "GET, HEAD"}.
 };
 
-/// Answers one request. It may await, but must end by itself within a bounded time: the server waits for it when it stops,
-/// and does not cancel it. What it throws becomes a 500.
+/// Answers one request. It may await, but must end by itself within a bounded time: the server
+/// waits for it when it stops, and does not cancel it. What it throws becomes a 500.
 using HttpHandler = std::function<boost::asio::awaitable<HttpResponse>(HttpRequest)>;
 
 /// A response of one line of text.
 [[nodiscard]] HttpResponse text_response(unsigned status, std::string_view line);
 
-/// Fills in path, segments and query from the target of a request line: "/a%20b?x=1", or "http://host/a" as proxies send.
+/// Fills in path, segments and query from the target of a request line: "/a%20b?x=1", or
+/// "http://host/a" as proxies send.
 [[nodiscard]] Result<HttpRequest> parse_target(std::string_view target);
 
 /// %XX and, in a query, + decoded. An Error for a broken escape or a NUL byte.

@@ -31,16 +31,19 @@ namespace {
 
 constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 
-/// How long accepting rests after a failure. There is nothing to wait for when file descriptors have run out.
+/// How long accepting rests after a failure. There is nothing to wait for when file descriptors
+/// have run out.
 constexpr std::chrono::milliseconds accept_rest{100};
 
 constexpr std::string_view busy_answer =
-    "HTTP/1.1 503 Service Unavailable\r\nServer: qemond\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    "HTTP/1.1 503 Service Unavailable\r\nServer: qemond\r\nContent-Type: text/plain; "
+    "charset=utf-8\r\n"
     "Connection: close\r\nRetry-After: 1\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
 
 }  // namespace
 
-/// A listening socket with its connections. Owned by the server, and in its place until the server is destroyed.
+/// A listening socket with its connections. Owned by the server, and in its place until the server
+/// is destroyed.
 struct HttpServer::Listener {
   Listener(HttpServer& its_server, HttpHandler its_handler)
       : server(its_server),
@@ -59,9 +62,11 @@ struct HttpServer::Listener {
   HttpHandler handler;
   asio::basic_socket_acceptor<Protocol> acceptor;
   asio::steady_timer rest;
-  std::optional<UnixListenSocket> file;  ///< Unix sockets only; its descriptor has moved to the acceptor.
+  std::optional<UnixListenSocket>
+      file;  ///< Unix sockets only; its descriptor has moved to the acceptor.
   bool accepting = false;
-  std::list<HttpSession> sessions;  ///< A list, because their coroutines keep references.
+  std::uint64_t response_bytes = 0;  ///< Of bodies on their way at the moment.
+  std::list<HttpSession> sessions;   ///< A list, because their coroutines keep references.
 };
 
 HttpServer::HttpServer(asio::any_io_executor executor, HttpLimits limits)
@@ -112,7 +117,8 @@ asio::awaitable<void> HttpServer::stop() {
     changed_.expires_after(limits_.stop_max);
   }
   const auto patience_ends = changed_.expiry();
-  while (!quiet() && HttpSession::Clock::now() < patience_ends) co_await changed_.async_wait(use_tuple);
+  while (!quiet() && HttpSession::Clock::now() < patience_ends)
+    co_await changed_.async_wait(use_tuple);
   for (Listener& listener : listeners_)
     for (HttpSession& session : listener.sessions) session.close();
   // What is left are handlers, and coroutines that are about to see that their socket is closed.
@@ -173,28 +179,33 @@ void HttpServer::Listener::admit(Socket socket) {
   prepare(socket.native_handle(), peer);
   if (!make_room()) {
     ++server.stats_.refusals;
-    // It fits into the empty buffer of a new socket. If it does not get there all the same, the client sees the end.
+    // It fits into the empty buffer of a new socket. If it does not get there all the same, the
+    // client sees the end.
     std::ignore = ::send(socket.native_handle(), busy_answer.data(), busy_answer.size(),
                          MSG_DONTWAIT | MSG_NOSIGNAL);
     return;
   }
-  const auto session =
-      sessions.emplace(sessions.end(), std::move(socket), std::move(peer), handler, server.limits_, server.stats_);
+  const auto session = sessions.emplace(sessions.end(), std::move(socket), std::move(peer), handler,
+                                        server.limits_, server.stats_, response_bytes);
   asio::co_spawn(server.executor_, session->run(), [this, session](const std::exception_ptr&) {
-    // An exception here is memory that ran out for one connection; it is over, and the others are not concerned.
+    // An exception here is memory that ran out for one connection; it is over, and the others are
+    // not concerned.
     sessions.erase(session);
     server.changed_.cancel();
   });
 }
 
-/// True if there is room for one more connection, which may cost the one that has been waiting the longest.
+/// True if there is room for one more connection, which may cost the one that has been waiting the
+/// longest.
 bool HttpServer::Listener::make_room() {
-  const auto open = std::ranges::count_if(sessions, [](const HttpSession& s) { return !s.closed(); });
+  const auto open =
+      std::ranges::count_if(sessions, [](const HttpSession& s) { return !s.closed(); });
   if (static_cast<std::size_t>(open) < server.limits_.connections_max) return true;
   HttpSession* longest = nullptr;
   for (HttpSession& session : sessions) {
     if (session.closed() || !session.waiting_since()) continue;
-    if (longest == nullptr || *session.waiting_since() < *longest->waiting_since()) longest = &session;
+    if (longest == nullptr || *session.waiting_since() < *longest->waiting_since())
+      longest = &session;
   }
   if (longest == nullptr) return false;
   ++server.stats_.evictions;
@@ -208,7 +219,8 @@ void HttpServer::Listener::prepare(int fd, std::optional<PeerCredentials>& peer)
     if (Result<PeerCredentials> credentials = read_peer_credentials(fd); credentials)
       peer = std::move(*credentials);
   } else {
-    const int on = 1;  // Responses to pipelined requests must not wait for each other's acknowledgements.
+    const int on =
+        1;  // Responses to pipelined requests must not wait for each other's acknowledgements.
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
 }

@@ -25,17 +25,22 @@ namespace {
 
 constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 
-/// How much is taken from a client whose request was refused, so that it sees the answer instead of a reset.
+/// How much is taken from a client whose request was refused, so that it sees the answer instead of
+/// a reset.
 constexpr std::size_t linger_bytes_max = 1024 * 1024;
 constexpr std::chrono::seconds linger_max{2};
 
-/// The response to a request that could not be read; nothing if the connection is gone and there is no one to tell.
+/// The response to a request that could not be read; nothing if the connection is gone and there is
+/// no one to tell.
 std::optional<HttpResponse> refusal(const beast::error_code& error, const HttpLimits& limits) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow)
-    return text_response(431, "the header is longer than " + std::to_string(limits.header_bytes_max) + " bytes");
+    return text_response(
+        431, "the header is longer than " + std::to_string(limits.header_bytes_max) + " bytes");
   if (error == http::error::body_limit)
-    return text_response(413, "the body is longer than " + std::to_string(limits.body_bytes_max) + " bytes");
-  if (error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
+    return text_response(
+        413, "the body is longer than " + std::to_string(limits.body_bytes_max) + " bytes");
+  if (error == http::error::end_of_stream || error == http::error::partial_message)
+    return std::nullopt;
   if (error.category() == http::make_error_code(http::error::bad_method).category())
     return text_response(400, "not an HTTP request: " + error.message());
   return std::nullopt;  // The deadline passed, or the connection broke.
@@ -53,13 +58,15 @@ struct HttpSession::Exchange {
 };
 
 HttpSession::HttpSession(Stream::socket_type socket, std::optional<PeerCredentials> peer,
-                         const HttpHandler& handler, const HttpLimits& limits, HttpStats& stats)
+                         const HttpHandler& handler, const HttpLimits& limits, HttpStats& stats,
+                         std::uint64_t& response_bytes)
     : stream_(std::move(socket)),
       buffer_(limits.header_bytes_max + limits.body_bytes_max),
       peer_(std::move(peer)),
       handler_(handler),
       limits_(limits),
-      stats_(stats) {}
+      stats_(stats),
+      response_bytes_(response_bytes) {}
 
 asio::awaitable<void> HttpSession::run() {
   bool more = true;
@@ -76,7 +83,10 @@ asio::awaitable<void> HttpSession::run() {
       response = std::move(*exchange.refused);
     } else {
       Result<HttpRequest> request = parse_target(exchange.parser.get().target());
-      if (request) {
+      if (response_bytes_ >= limits_.response_bytes_max) {
+        ++stats_.refusals;
+        response = text_response(503, "too many responses are waiting for their readers");
+      } else if (request) {
         auto& message = exchange.parser.get();
         request->method = exchange.head ? "GET" : std::string(message.method_string());
         request->content_type = std::string(message[http::field::content_type]);
@@ -93,7 +103,10 @@ asio::awaitable<void> HttpSession::run() {
     if (closed_) break;
     if (finishing_) exchange.keep_alive = false;
     more = co_await send(std::move(response), exchange);
-    if (exchange.refused && !closed_) co_await linger();
+    if (exchange.refused && !closed_) {
+      waiting_since_ = Clock::now();
+      co_await linger();
+    }
   }
   close();
 }
@@ -116,9 +129,11 @@ asio::awaitable<bool> HttpSession::receive(Exchange& exchange) {
   parser.body_limit(limits_.body_bytes_max);
   stream_.expires_after(limits_.read_max);
   beast::error_code error;
-  std::tie(error, std::ignore) = co_await http::async_read_header(stream_, buffer_, parser, use_tuple);
+  std::tie(error, std::ignore) =
+      co_await http::async_read_header(stream_, buffer_, parser, use_tuple);
   if (closed_) co_return false;
-  if (!error && beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done()) {
+  if (!error && beast::iequals(parser.get()[http::field::expect], "100-continue") &&
+      !parser.is_done()) {
     constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
     const auto bytes = asio::buffer(go_on);
     std::tie(error, std::ignore) = co_await asio::async_write(stream_, bytes, use_tuple);
@@ -163,18 +178,23 @@ asio::awaitable<bool> HttpSession::send(HttpResponse response, const Exchange& e
   message.body() = std::move(response.body);
   message.content_length(message.body().size());
 
+  const std::size_t body_bytes = message.body().size();
+  response_bytes_ += body_bytes;
   http::response_serializer<http::string_body> serializer(message);
   stream_.expires_after(limits_.write_max);
   beast::error_code error;
   if (exchange.head) {
-    std::tie(error, std::ignore) = co_await http::async_write_header(stream_, serializer, use_tuple);
+    std::tie(error, std::ignore) =
+        co_await http::async_write_header(stream_, serializer, use_tuple);
   } else {
     std::tie(error, std::ignore) = co_await http::async_write(stream_, serializer, use_tuple);
   }
+  response_bytes_ -= body_bytes;
   co_return !error && exchange.keep_alive;
 }
 
-/// Closing while the client still sends would reset the connection, and the client might never see why it was refused.
+/// Closing while the client still sends would reset the connection, and the client might never see
+/// why it was refused.
 asio::awaitable<void> HttpSession::linger() {
   beast::error_code error;
   stream_.socket().shutdown(asio::socket_base::shutdown_send, error);

@@ -7,22 +7,26 @@
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 
 #include "daemon/http_server.hpp"
 
 namespace qemon::daemon {
 
-/// Owned by the server's listener until run() has ended; handler, limits and stats are the server's.
+/// Owned by the server's listener until run() has ended; handler, limits and stats are the
+/// server's.
 class HttpSession {
  public:
   using Stream = boost::beast::basic_stream<boost::asio::generic::stream_protocol>;
   using Clock = std::chrono::steady_clock;
 
-  HttpSession(Stream::socket_type socket, std::optional<PeerCredentials> peer, const HttpHandler& handler,
-              const HttpLimits& limits, HttpStats& stats);
+  HttpSession(Stream::socket_type socket, std::optional<PeerCredentials> peer,
+              const HttpHandler& handler, const HttpLimits& limits, HttpStats& stats,
+              std::uint64_t& response_bytes);
 
-  /// Serves requests in order until either side has had enough. The connection is closed when it returns.
+  /// Serves requests in order until either side has had enough. The connection is closed when it
+  /// returns.
   [[nodiscard]] boost::asio::awaitable<void> run();
 
   /// Ends the connection at once; only a handler in progress is still waited for.
@@ -31,7 +35,8 @@ class HttpSession {
   void finish();
 
   [[nodiscard]] bool closed() const { return closed_; }
-  /// Since when the client has kept us waiting for a whole request; nothing while one is being answered.
+  /// Since when the client has kept us waiting for a whole request; nothing while one is being
+  /// answered.
   [[nodiscard]] std::optional<Clock::time_point> waiting_since() const { return waiting_since_; }
 
  private:
@@ -44,11 +49,14 @@ class HttpSession {
   [[nodiscard]] boost::asio::awaitable<void> linger();
 
   Stream stream_;
-  boost::beast::flat_buffer buffer_;  // What was read and not used yet: pipelined requests wait here.
+  boost::beast::flat_buffer
+      buffer_;  // What was read and not used yet: pipelined requests wait here.
   std::optional<PeerCredentials> peer_;
   const HttpHandler& handler_;
   const HttpLimits& limits_;
   HttpStats& stats_;
+  std::uint64_t&
+      response_bytes_;  // Of bodies on their way: the listener's, shared by its sessions.
   std::optional<Clock::time_point> waiting_since_;
   bool finishing_ = false;
   bool closed_ = false;

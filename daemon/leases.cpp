@@ -45,7 +45,8 @@ void Leases::give_back_all() {
 
 void Leases::forget_process() {
   for (auto& state : switches_) {
-    state.on = state.ours = state.found_on = state.unavailable = state.switched_off_by_others = false;
+    state.on = state.ours = state.found_on = state.unavailable = state.switched_off_by_others =
+        false;
   }
 }
 
@@ -104,7 +105,9 @@ std::size_t Leases::count_held() const {
                                                 [](const auto& s) { return !s.holders.empty(); }));
 }
 
-bool Leases::any_wanted() const { return std::any_of(switches_.begin(), switches_.end(), wanted); }
+bool Leases::any_wanted() const {
+  return std::any_of(switches_.begin(), switches_.end(), wanted);
+}
 
 std::vector<trace::EventIndex> Leases::ours() const {
   std::vector<trace::EventIndex> events;

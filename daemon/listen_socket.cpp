@@ -27,7 +27,9 @@ struct HostAndPort {
 };
 
 Result<HostAndPort> split_address(const std::string& address) {
-  const Error usage{"'" + address + "' is not an address to listen on: give HOST:PORT, for instance 127.0.0.1:9749 or [::1]:9749"};
+  const Error usage{"'" + address +
+                    "' is not an address to listen on: give HOST:PORT, for instance 127.0.0.1:9749 "
+                    "or [::1]:9749"};
   const std::size_t colon = address.rfind(':');
   if (colon == std::string::npos) return usage;
   HostAndPort parts;
@@ -60,8 +62,10 @@ std::string describe(const sockaddr_storage& address, socklen_t length) {
 
 Error listen_error(int number, const std::string& address) {
   Error error = system_error(number, "listen on " + address);
-  if (number == EADDRINUSE) error.detail += ": another program listens there: stop it, or give another --listen";
-  if (number == EADDRNOTAVAIL) error.detail += ": this host has no such address: give another --listen";
+  if (number == EADDRINUSE)
+    error.detail += ": another program listens there: stop it, or give another --listen";
+  if (number == EADDRNOTAVAIL)
+    error.detail += ": this host has no such address: give another --listen";
   if (number == EACCES) error.detail += ": ports below 1024 need privileges: give another --listen";
   return error;
 }
@@ -91,15 +95,16 @@ Result<TcpListenSocket> listen_on(const addrinfo& candidate, const std::string& 
   return listener;
 }
 
-/// Held while a socket file is looked at and replaced, so that two daemons that start together do not both think that they
-/// have replaced a stale one. Best effort: who may read the directory could hold the lock to keep us from starting, so
-/// after a second we go on without it.
+/// Held while a socket file is looked at and replaced, so that two daemons that start together do
+/// not both think that they have replaced a stale one. Best effort: who may read the directory
+/// could hold the lock to keep us from starting, so after a second we go on without it.
 UniqueFd lock_directory(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-  while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && std::chrono::steady_clock::now() < deadline)
+  while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 &&
+         std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   return fd;
 }
@@ -113,16 +118,21 @@ Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
     return system_error(errno, who);
   }
   if (!S_ISSOCK(status.st_mode))
-    return Error{who + ": there is a file that is not a socket: remove it, or give another --control-socket"};
+    return Error{
+        who +
+        ": there is a file that is not a socket: remove it, or give another --control-socket"};
 
   const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) return system_error(errno, who);
   const int failure =
-      ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+      ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0
+          ? 0
+          : errno;
   // EAGAIN: somebody listens and is behind with accepting.
   if (failure == 0 || failure == EAGAIN)
-    return Error{"another qemond is running on " + path + ": stop it, or give another --control-socket",
-                 std::make_error_code(std::errc::address_in_use)};
+    return Error{
+        "another qemond is running on " + path + ": stop it, or give another --control-socket",
+        std::make_error_code(std::errc::address_in_use)};
   if (failure != ECONNREFUSED && failure != ENOENT) return system_error(failure, who);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     return wrap(system_error(errno, "remove the socket of an earlier run"), who);
@@ -145,7 +155,8 @@ Result<TcpListenSocket> open_tcp_listener(const std::string& address) {
   const int failure = ::getaddrinfo(host, parts->port.c_str(), &hints, &found);
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
   if (failure != 0)
-    return Error{"listen on " + address + ": " + ::gai_strerror(failure) + ": give an address of this host"};
+    return Error{"listen on " + address + ": " + ::gai_strerror(failure) +
+                 ": give an address of this host"};
 
   Result<TcpListenSocket> listener = listen_on(*found, address);
   for (const addrinfo* next = found->ai_next; !listener && next != nullptr; next = next->ai_next) {
@@ -153,7 +164,8 @@ Result<TcpListenSocket> open_tcp_listener(const std::string& address) {
     if (other) return other;
   }
   // A kernel without IPv6 has no "::".
-  if (!listener && parts->host.empty() && listener.error().code == std::errc::address_family_not_supported)
+  if (!listener && parts->host.empty() &&
+      listener.error().code == std::errc::address_family_not_supported)
     return open_tcp_listener("0.0.0.0:" + parts->port);
   return listener;
 }
@@ -164,7 +176,8 @@ Result<UnixListenSocket> open_unix_listener(const std::string& path, unsigned mo
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path)
     return Error{"control socket '" + path + "': the path must have 1 to " +
-                 std::to_string(sizeof address.sun_path - 1) + " bytes: give another --control-socket"};
+                 std::to_string(sizeof address.sun_path - 1) +
+                 " bytes: give another --control-socket"};
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
 
   const UniqueFd lock = lock_directory(path);
@@ -173,8 +186,8 @@ Result<UnixListenSocket> open_unix_listener(const std::string& path, unsigned mo
   listener.path = path;
   listener.fd.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener.fd) return system_error(errno, who);
-  // On Linux bind() takes the file's permissions from the socket, less the umask: it is never more open than asked for.
-  // What the umask took away is given back afterwards.
+  // On Linux bind() takes the file's permissions from the socket, less the umask: it is never more
+  // open than asked for. What the umask took away is given back afterwards.
   if (::fchmod(listener.fd.get(), static_cast<mode_t>(mode)) != 0) return system_error(errno, who);
   if (::bind(listener.fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     Error error = system_error(errno, who);
@@ -185,8 +198,8 @@ Result<UnixListenSocket> open_unix_listener(const std::string& path, unsigned mo
     return error;
   }
   struct stat status {};
-  if (::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0 || ::lstat(path.c_str(), &status) != 0 ||
-      ::listen(listener.fd.get(), SOMAXCONN) != 0) {
+  if (::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0 ||
+      ::lstat(path.c_str(), &status) != 0 || ::listen(listener.fd.get(), SOMAXCONN) != 0) {
     Error error = system_error(errno, who);
     ::unlink(path.c_str());
     return error;

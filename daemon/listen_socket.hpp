@@ -15,13 +15,15 @@ struct TcpListenSocket {
   std::string address;  ///< What it is bound to, for instance "[::1]:9749"; never with port 0.
 };
 
-/// `address` as for HttpServer::listen_tcp. Looks the host up, so a name other than localhost can take a while.
+/// `address` as for HttpServer::listen_tcp. Looks the host up, so a name other than localhost can
+/// take a while.
 [[nodiscard]] Result<TcpListenSocket> open_tcp_listener(const std::string& address);
 
 struct UnixListenSocket {
   UniqueFd fd;
   std::string path;
-  dev_t device = 0;  ///< Of the socket file: with the inode they tell whether the file at `path` is still ours.
+  dev_t device = 0;  ///< Of the socket file: with the inode they tell whether the file at `path` is
+                     ///< still ours.
   ino_t inode = 0;
 };
 

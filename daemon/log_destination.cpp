@@ -15,7 +15,8 @@ std::optional<std::string> option_value(const ProcessInfo& process, std::string_
   for (std::size_t i = 1; i + 1 < process.arguments.size(); ++i) {
     std::string_view argument = process.arguments[i];
     if (argument.starts_with("--")) argument.remove_prefix(1);
-    if (argument.size() == name.size() + 1 && argument.front() == '-' && argument.substr(1) == name) {
+    if (argument.size() == name.size() + 1 && argument.front() == '-' &&
+        argument.substr(1) == name) {
       value = process.arguments[++i];
     }
   }
@@ -63,10 +64,13 @@ bool in_directory(const OpenFile& file, const std::string& directory) {
   return !directory.empty() && file.target.starts_with(directory + "/");
 }
 
-bool opened_for_writing(const OpenFile& file) { return (file.flags & O_ACCMODE) != O_RDONLY; }
+bool opened_for_writing(const OpenFile& file) {
+  return (file.flags & O_ACCMODE) != O_RDONLY;
+}
 
-/// True if `file` is what QEMU opened under `name`. A relative name cannot always be resolved (-daemonize and -chroot
-/// change the directory after the log was opened), so its last part decides.
+/// True if `file` is what QEMU opened under `name`. A relative name cannot always be resolved
+/// (-daemonize and -chroot change the directory after the log was opened), so its last part
+/// decides.
 bool is_named(const OpenFile& file, const std::string& name, const std::string& cwd) {
   if (name.starts_with('/')) return file.target == name || file.target.ends_with(name);
   if (file.target == cwd + "/" + name) return true;
@@ -75,7 +79,9 @@ bool is_named(const OpenFile& file, const std::string& name, const std::string& 
 }
 
 /// True if `path` now names the very file that `file` has open.
-bool still_there(const OpenFile& file) { return !file.deleted && !file.target.empty(); }
+bool still_there(const OpenFile& file) {
+  return !file.deleted && !file.target.empty();
+}
 
 LogDestination standard_error(std::span<const OpenFile> files, const std::string& our_directory) {
   LogDestination destination;
@@ -86,15 +92,16 @@ LogDestination standard_error(std::span<const OpenFile> files, const std::string
   if (error == files.end()) return destination;
   switch (error->kind) {
     case FileKind::regular:
-      // A daemonized QEMU dups its log onto descriptor 2: a file of ours there is what an earlier qemond left.
+      // A daemonized QEMU dups its log onto descriptor 2: a file of ours there is what an earlier
+      // qemond left.
       if (in_directory(*error, our_directory)) return destination;
       destination.user_file = *error;
       if (!still_there(*error)) destination.not_restorable = "standard error is a deleted file";
       return destination;
     case FileKind::fifo:
     case FileKind::character:
-      // Opening a pipe or a terminal again truncates nothing. /dev/null by its own name, since a daemonized QEMU
-      // makes descriptor 2 follow the log.
+      // Opening a pipe or a terminal again truncates nothing. /dev/null by its own name, since a
+      // daemonized QEMU makes descriptor 2 follow the log.
       destination.restore = error->target == "/dev/null" ? "/dev/null" : "/proc/self/fd/2";
       return destination;
     case FileKind::socket:
@@ -122,6 +129,11 @@ std::vector<OpenFile> log_candidates(std::span<const OpenFile> files,
   return candidates;
 }
 
+bool has_file_in(std::span<const OpenFile> files, const std::string& our_directory) {
+  return std::any_of(files.begin(), files.end(),
+                     [&](const OpenFile& file) { return in_directory(file, our_directory); });
+}
+
 LogDestination log_destination_at_start(const ProcessInfo& process, std::span<const OpenFile> files,
                                         const std::string& our_directory, bool simple_built_in) {
   if (const auto name = log_name_at_start(process, simple_built_in)) {
@@ -141,7 +153,8 @@ LogDestination log_destination_at_start(const ProcessInfo& process, std::span<co
 bool has_log_timestamps(const ProcessInfo& process) {
   const auto options = option_value(process, "msg");
   if (!options) return false;
-  if (const auto value = suboption(*options, "timestamp")) return *value == "on" || *value == "yes" || *value == "true";
+  if (const auto value = suboption(*options, "timestamp"))
+    return *value == "on" || *value == "yes" || *value == "true";
   return *options == "timestamp";
 }
 

@@ -43,7 +43,8 @@ Result<PeerCredentials> read_peer_credentials(int socket) {
 bool can_control(const PeerCredentials& peer, const ControlPolicy& policy) {
   if (peer.uid == 0 || peer.uid == policy.daemon_uid) return true;
   if (!policy.group) return false;
-  return peer.gid == *policy.group || std::ranges::find(peer.groups, *policy.group) != peer.groups.end();
+  return peer.gid == *policy.group ||
+         std::ranges::find(peer.groups, *policy.group) != peer.groups.end();
 }
 
 std::optional<gid_t> find_group(const std::string& name) {

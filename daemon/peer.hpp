@@ -16,7 +16,8 @@ struct PeerCredentials {
   uid_t uid = 0;
   gid_t gid = 0;
   pid_t pid = 0;
-  std::vector<gid_t> groups;  ///< Supplementary groups; empty where the kernel cannot tell (before Linux 4.13).
+  std::vector<gid_t>
+      groups;  ///< Supplementary groups; empty where the kernel cannot tell (before Linux 4.13).
 };
 
 /// The credentials of the peer of a connected Unix socket.
@@ -25,7 +26,8 @@ struct PeerCredentials {
 /// Who may change something. Everybody who can connect may read.
 struct ControlPolicy {
   uid_t daemon_uid = 0;
-  std::optional<gid_t> group;  ///< The group whose members may control; none if the host has no such group.
+  std::optional<gid_t>
+      group;  ///< The group whose members may control; none if the host has no such group.
 };
 
 /// True for root, the daemon's own user and the members of the group.

@@ -69,7 +69,8 @@ std::optional<std::uint64_t> number_at(std::string_view text, int index, int bas
   }
 }
 
-/// State letter and start time out of /proc/PID/stat, whose second field (the name) may hold anything, also ')'.
+/// State letter and start time out of /proc/PID/stat, whose second field (the name) may hold
+/// anything, also ')'.
 struct Stat {
   char state = '?';
   std::uint64_t start_ticks = 0;
@@ -161,7 +162,8 @@ Result<std::vector<OpenFile>> open_files(pid_t pid) {
 
 bool is_alive(const ProcessInfo& process) {
   const auto stat = read_stat(process.pid);
-  return stat && stat->start_ticks == process.start_ticks && stat->state != 'Z' && stat->state != 'X';
+  return stat && stat->start_ticks == process.start_ticks && stat->state != 'Z' &&
+         stat->state != 'X';
 }
 
 }  // namespace qemon::daemon

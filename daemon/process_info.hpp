@@ -14,8 +14,9 @@ namespace qemon::daemon {
 
 struct ProcessInfo {
   pid_t pid = 0;
-  std::uint64_t start_ticks = 0;  ///< Field 22 of /proc/PID/stat: with the pid, it names a process for good.
-  uid_t uid = 0;                  ///< Effective user: what file permissions are checked against.
+  std::uint64_t start_ticks =
+      0;          ///< Field 22 of /proc/PID/stat: with the pid, it names a process for good.
+  uid_t uid = 0;  ///< Effective user: what file permissions are checked against.
   gid_t gid = 0;
   std::string exe;           ///< Empty if we may not read it.
   bool exe_deleted = false;  ///< The binary was replaced or removed while it runs.
@@ -40,15 +41,17 @@ struct OpenFile {
   ino_t inode = 0;
 };
 
-/// The process that thread `tid` belongs to. QEMU's monitor gives thread ids (query-cpus-fast); they lead to the real process
-/// even where the socket's peer credentials do not (after -runas, or with a socket passed in by libvirt).
+/// The process that thread `tid` belongs to. QEMU's monitor gives thread ids (query-cpus-fast);
+/// they lead to the real process even where the socket's peer credentials do not (after -runas, or
+/// with a socket passed in by libvirt).
 [[nodiscard]] std::optional<pid_t> process_of_thread(pid_t tid);
 
-/// Reads /proc/`pid`. What needs more rights than we have stays empty; an Error if there is no such process.
+/// Reads /proc/`pid`. What needs more rights than we have stays empty; an Error if there is no such
+/// process.
 [[nodiscard]] Result<ProcessInfo> inspect_process(pid_t pid);
 
-/// All open files of `pid`, by descriptor. An Error if we may not look: that takes the same user as QEMU's, or
-/// CAP_SYS_PTRACE.
+/// All open files of `pid`, by descriptor. An Error if we may not look: that takes the same user as
+/// QEMU's, or CAP_SYS_PTRACE.
 [[nodiscard]] Result<std::vector<OpenFile>> open_files(pid_t pid);
 
 /// True while the process lives (zombies do not).

@@ -25,7 +25,9 @@ std::string read_proc(const char* path) {
   return std::move(text).str();
 }
 
-std::optional<ProcessStat> own_stat() { return parse_process_stat(read_proc("/proc/self/stat")); }
+std::optional<ProcessStat> own_stat() {
+  return parse_process_stat(read_proc("/proc/self/stat"));
+}
 
 prometheus::MetricFamily cpu_seconds() {
   auto family = counter_family("process_cpu_seconds_total",
@@ -33,7 +35,8 @@ prometheus::MetricFamily cpu_seconds() {
   // The clock rather than /proc/self/stat, which counts in ticks of 10 ms.
   timespec time{};
   if (::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0)
-    add_sample(family, {}, static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9);
+    add_sample(family, {},
+               static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9);
   return family;
 }
 
@@ -113,8 +116,8 @@ void add_process_metrics(exporters::MetricsPage& page) {
 }
 
 prometheus::MetricFamily build_info(std::string_view version, std::string_view revision) {
-  auto family = gauge_family("qemond_build_info",
-                             "Always 1; the labels say which build of qemond this is.");
+  auto family =
+      gauge_family("qemond_build_info", "Always 1; the labels say which build of qemond this is.");
   const std::string_view trimmed = compiler.substr(0, compiler.find_last_not_of(' ') + 1);
   if (revision.empty()) {
     add_sample(family, {{"version", version}, {"compiler", trimmed}}, 1);
@@ -125,7 +128,8 @@ prometheus::MetricFamily build_info(std::string_view version, std::string_view r
 }
 
 std::optional<ProcessStat> parse_process_stat(std::string_view text) {
-  // "PID (NAME) STATE ...": the name is the only field that may contain blanks, and nothing behind it contains ')'.
+  // "PID (NAME) STATE ...": the name is the only field that may contain blanks, and nothing behind
+  // it contains ')'.
   const std::size_t name_end = text.rfind(')');
   if (name_end == std::string_view::npos) return std::nullopt;
   text.remove_prefix(name_end + 1);

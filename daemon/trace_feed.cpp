@@ -41,16 +41,19 @@ FeedTotals& FeedTotals::operator+=(const FeedTotals& other) {
   decoder.dropped_events += other.decoder.dropped_events;
   decoder.resyncs += other.decoder.resyncs;
   decoder.lost_bytes += other.decoder.lost_bytes;
-  for (std::size_t i = 0; i < decoder.errors.size(); ++i) decoder.errors[i] += other.decoder.errors[i];
+  for (std::size_t i = 0; i < decoder.errors.size(); ++i)
+    decoder.errors[i] += other.decoder.errors[i];
   decoder.saw_timestamps |= other.decoder.saw_timestamps;
   return *this;
 }
 
-TraceFeed::TraceFeed(TraceFormat format, trace::EventTable& events, trace::TraceFile file, std::int64_t not_before_ns)
+TraceFeed::TraceFeed(TraceFormat format, trace::EventTable& events, trace::TraceFile file,
+                     std::int64_t not_before_ns)
     : format_(format),
       events_(events),
       file_(std::move(file)),
-      tail_(UniqueFd(::fcntl(file_->fd(), F_DUPFD_CLOEXEC, 0)), file_->path(), from_beginning(format)) {
+      tail_(UniqueFd(::fcntl(file_->fd(), F_DUPFD_CLOEXEC, 0)), file_->path(),
+            from_beginning(format)) {
   if (format == TraceFormat::log) {
     decoder_ = std::make_unique<trace::LogDecoder>(events);
     return;
@@ -79,7 +82,8 @@ bool TraceFeed::pump(std::span<char> buffer, trace::RecordSink& sink) {
   std::size_t turn = 0;
   while (turn < turn_bytes) {
     std::memcpy(buffer.data(), rest_.data(), rest_.size());
-    const auto room = buffer.subspan(rest_.size()).first(std::min(turn_bytes, buffer.size() - rest_.size()));
+    const auto room =
+        buffer.subspan(rest_.size()).first(std::min(turn_bytes, buffer.size() - rest_.size()));
     const auto chunk = tail_.read(room);
     if (!chunk) {
       if (problem_.empty()) ++totals_.read_errors;
@@ -113,7 +117,8 @@ void TraceFeed::begin_stream() {
     std::string head(std::min<std::uint64_t>(start, trace::decode_bytes_max), '\0');
     const auto size = ::pread(tail_.fd(), head.data(), head.size(), 0);
     head.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-    if (auto read = simple_->read_head(head); !read) problem_ = tail_.path() + ": " + read.error().detail;
+    if (auto read = simple_->read_head(head); !read)
+      problem_ = tail_.path() + ": " + read.error().detail;
     return;
   }
   char before = '\n';

@@ -30,17 +30,20 @@ struct FeedTotals {
 
 enum class TraceFormat : std::uint8_t { simple, log };
 
-/// Reads a trace file as it grows and gives its records to a sink. Owned by a TraceRouter; one thread.
+/// Reads a trace file as it grows and gives its records to a sink. Owned by a TraceRouter; one
+/// thread.
 class TraceFeed {
  public:
-  /// A file of ours, followed from its beginning; what was read is given back to the file system. `simple` records from before
-  /// `not_before_ns` (CLOCK_MONOTONIC) are not counted as events.
-  TraceFeed(TraceFormat format, trace::EventTable& events, trace::TraceFile file, std::int64_t not_before_ns);
+  /// A file of ours, followed from its beginning; what was read is given back to the file system.
+  /// `simple` records from before `not_before_ns` (CLOCK_MONOTONIC) are not counted as events.
+  TraceFeed(TraceFormat format, trace::EventTable& events, trace::TraceFile file,
+            std::int64_t not_before_ns);
   /// Somebody else's file, followed in place from its end, and only ever read.
   TraceFeed(TraceFormat format, trace::EventTable& events, const std::string& path);
   ~TraceFeed();
 
-  /// Reads and decodes at most a megabyte or so, using `buffer` (of twice trace::decode_bytes_max). True if more is waiting.
+  /// Reads and decodes at most a megabyte or so, using `buffer` (of twice trace::decode_bytes_max).
+  /// True if more is waiting.
   bool pump(std::span<char> buffer, trace::RecordSink& sink);
 
   [[nodiscard]] FeedTotals totals() const;
@@ -51,8 +54,11 @@ class TraceFeed {
   [[nodiscard]] const std::string& problem() const;
   /// nullptr for a file followed in place.
   [[nodiscard]] const trace::TraceFile* file() const { return file_ ? &*file_ : nullptr; }
-  /// True once the file has grown beyond `bytes` on a file system that cannot take the read part back.
-  [[nodiscard]] bool outgrew(std::uint64_t bytes) const { return file_ && !file_->holes_supported() && tail_.size() > bytes; }
+  /// True once the file has grown beyond `bytes` on a file system that cannot take the read part
+  /// back.
+  [[nodiscard]] bool outgrew(std::uint64_t bytes) const {
+    return file_ && !file_->holes_supported() && tail_.size() > bytes;
+  }
 
  private:
   void begin_stream();
@@ -64,7 +70,7 @@ class TraceFeed {
   trace::FileTail tail_;
   std::unique_ptr<trace::Decoder> decoder_;
   trace::SimpleDecoder* simple_ = nullptr;  // decoder_, if it is one.
-  std::string rest_;                        // Read but not yet decodable: the first part of a record.
+  std::string rest_;  // Read but not yet decodable: the first part of a record.
   FeedTotals totals_;
   std::string problem_;
   bool began_ = false;

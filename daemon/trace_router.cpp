@@ -20,8 +20,8 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-// A vCPU that had looked at an event's switch just before it went off may write its record after; it needs microseconds,
-// unless the host is very busy.
+// A vCPU that had looked at an event's switch just before it went off may write its record after;
+// it needs microseconds, unless the host is very busy.
 constexpr auto retired_for = 1s;
 
 std::uint64_t file_size(const std::string& path) {
@@ -43,15 +43,20 @@ bool contains_after(const std::string& path, std::uint64_t offset, const std::st
 
 std::string_view to_string(Destination destination) {
   switch (destination) {
-    case Destination::none: return "none";
-    case Destination::in_place: return "in place";
-    case Destination::by_descriptor: return "file by descriptor";
-    case Destination::by_path: return "file by path";
+    case Destination::none:
+      return "none";
+    case Destination::in_place:
+      return "in place";
+    case Destination::by_descriptor:
+      return "file by descriptor";
+    case Destination::by_path:
+      return "file by path";
   }
   return "none";
 }
 
-TraceRouter::TraceRouter(TraceRouterOptions options, trace::EventTable& events, trace::RecordSink& sink)
+TraceRouter::TraceRouter(TraceRouterOptions options, trace::EventTable& events,
+                         trace::RecordSink& sink)
     : options_(std::move(options)), events_(events), sink_(sink) {}
 
 TraceRouter::~TraceRouter() = default;
@@ -64,7 +69,9 @@ asio::awaitable<Result<void>> TraceRouter::attach(qmp::Client& client, qmp::Back
   note_.clear();
   unsafe_set_.reset();
   if (!backends_.simple && !backends_.log) {
-    blocked_ = "this QEMU was built without a trace backend that can be followed: it needs --enable-trace-backends=log or simple";
+    blocked_ =
+        "this QEMU was built without a trace backend that can be followed: it needs "
+        "--enable-trace-backends=log or simple";
   } else if (!options_.same_host) {
     blocked_ = "its monitor is on another host, whose trace files cannot be read: run qemond there";
   }
@@ -86,11 +93,20 @@ asio::awaitable<Result<void>> TraceRouter::attach(qmp::Client& client, qmp::Back
 asio::awaitable<Result<void>> TraceRouter::attach_simple(qmp::Client& client) {
   auto status = co_await qmp::trace_file_status(client);
   if (!status) co_return wrap(status.error(), "where its trace goes cannot be asked");
-  const bool ours = status->name.starts_with(options_.trace_directory + "/");
+  const auto folder = options_.trace_directory + "/";
+  // Right in the folder: what a QEMU says is not to lead the removal below elsewhere.
+  const bool ours = status->name.starts_with(folder) &&
+                    status->name.find('/', folder.size()) == std::string::npos;
   original_trace_file_ = status->name;
   if (ours) {
-    // What an earlier qemond left when it was killed. QEMU's own default name is the best that can be put back.
-    original_trace_file_ = "trace-" + (process_ ? std::to_string(process_->pid) : std::string("qemu"));
+    // What a qemond that was killed has left. QEMU's own default name is the best that can be put
+    // back.
+    original_trace_file_ =
+        "trace-" + (process_ ? std::to_string(process_->pid) : std::string("qemu"));
+    auto off = co_await qmp::switch_trace_file(client, false);
+    if (off) off = co_await qmp::set_trace_file(client, original_trace_file_);
+    if (!off && !qmp::is_refusal(off.error())) co_return off.error();
+    ::unlink(status->name.c_str());
   }
   if (status->on && !ours) {
     auto path = status->name;
@@ -114,10 +130,12 @@ asio::awaitable<Result<void>> TraceRouter::attach_log(qmp::Client& client) {
   co_return Result<void>();
 }
 
-/// Finds where the log goes now. Redirecting it without knowing would lose what a user keeps, so not knowing blocks.
+/// Finds where the log goes now. Redirecting it without knowing would lose what a user keeps, so
+/// not knowing blocks.
 asio::awaitable<Result<void>> TraceRouter::find_log(qmp::Client& client) {
   log_ = {};
   std::string problem;
+  bool left_behind = false;
   if (!process_) {
     problem = "where its log goes cannot be seen: its process is not visible from here";
   } else if (auto files = open_files(process_->pid); !files) {
@@ -125,6 +143,7 @@ asio::awaitable<Result<void>> TraceRouter::find_log(qmp::Client& client) {
               "): run qemond as root or as the user of QEMU";
   } else {
     log_ = log_destination_at_start(*process_, *files, options_.trace_directory, backends_.simple);
+    left_behind = has_file_in(*files, options_.trace_directory);
     auto candidates = log_candidates(*files, options_.trace_directory);
     const bool only_known = candidates.size() == 1 && log_.user_file &&
                             candidates.front().descriptor == log_.user_file->descriptor;
@@ -136,15 +155,19 @@ asio::awaitable<Result<void>> TraceRouter::find_log(qmp::Client& client) {
   }
   if (!problem.empty() && !backends_.simple) blocked_ = problem;
   log_known_ = problem.empty();
-  co_return Result<void>();
+  // A log that a killed qemond led to its own file would grow there for ever.
+  log_away_ = left_behind && !log_.user_file;
+  co_return co_await restore_log(client);
 }
 
-/// Writes a line to the log and looks which file has it. handle_qmp_command prints each QMP request as it came, in every version
-/// since 6.2; asking for an event with a name of our own leaves exactly that name there.
-asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(qmp::Client& client,
-                                                                        std::vector<OpenFile> candidates) {
+/// Writes a line to the log and looks which file has it. handle_qmp_command prints each QMP request
+/// as it came, in every version since 6.2; asking for an event with a name of our own leaves
+/// exactly that name there.
+asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(
+    qmp::Client& client, std::vector<OpenFile> candidates) {
   const std::string tracer = "handle_qmp_command";
-  const std::string mark = "qemon-log-probe-" + std::to_string(Clock::now().time_since_epoch().count());
+  const std::string mark =
+      "qemon-log-probe-" + std::to_string(Clock::now().time_since_epoch().count());
   const auto path_of = [&](const OpenFile& file) {
     return "/proc/" + std::to_string(process_->pid) + "/fd/" + std::to_string(file.descriptor);
   };
@@ -166,7 +189,8 @@ asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(qmp::Cli
   }
   if (!marked && !qmp::is_refusal(marked.error())) co_return marked.error();
   for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (contains_after(path_of(candidates[i]), sizes[i], mark)) co_return std::optional<OpenFile>(candidates[i]);
+    if (contains_after(path_of(candidates[i]), sizes[i], mark))
+      co_return std::optional<OpenFile>(candidates[i]);
   }
   // None of them: then the log goes where it went at start, if that is no regular file.
   co_return std::optional<OpenFile>();
@@ -176,7 +200,8 @@ void TraceRouter::follow_in_place(TraceFormat format, const std::string& path) {
   if (feed_ && destination_ == Destination::in_place && feed_->tail().path() == path) return;
   if (feed_) retire_feed();
   if (::access(path.c_str(), R_OK) != 0) {
-    blocked_ = system_error(errno, path).detail + ": qemond must be allowed to read the file that the trace goes to";
+    blocked_ = system_error(errno, path).detail +
+               ": qemond must be allowed to read the file that the trace goes to";
     return;
   }
   feed_ = std::make_unique<TraceFeed>(format, events_, path);
@@ -219,7 +244,9 @@ bool TraceRouter::still_written() const {
   });
 }
 
-std::string TraceRouter::path() const { return feed_ ? feed_->tail().path() : std::string(); }
+std::string TraceRouter::path() const {
+  return feed_ ? feed_->tail().path() : std::string();
+}
 
 std::string_view TraceRouter::backend() const {
   if (backends_.simple) return "simple";
@@ -259,7 +286,8 @@ std::vector<std::string> TraceRouter::problems() const {
     lines.emplace_back("no timestamps in the log: start QEMU with -msg timestamp=on for latencies");
   }
   if (backends_.simple && backends_.log && log_.user_file) {
-    lines.push_back("the log " + log_.user_file->target + " grows too: a QEMU with both backends writes every event to both");
+    lines.push_back("the log " + log_.user_file->target +
+                    " grows too: a QEMU with both backends writes every event to both");
   }
   return lines;
 }

@@ -1,4 +1,5 @@
-// TraceRouter: where one QEMU process's trace goes, how it is led to us and put back, and the files being followed.
+// TraceRouter: where one QEMU process's trace goes, how it is led to us and put back, and the files
+// being followed.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -25,17 +26,19 @@ enum class Destination : std::uint8_t { none, in_place, by_descriptor, by_path }
 struct TraceRouterOptions {
   std::string vm;               ///< Name of the VM, for file names.
   std::string trace_directory;  ///< Where files of ours are made.
-  bool same_host = true;        ///< False for a monitor on another host: its files cannot be followed.
+  bool same_host = true;  ///< False for a monitor on another host: its files cannot be followed.
   bool descriptor_passing = true;  ///< The monitor is a Unix socket.
-  /// A file of ours on a file system without holes is replaced by another one when it has grown to this.
+  /// A file of ours on a file system without holes is replaced by another one when it has grown to
+  /// this.
   std::uint64_t replace_at_bytes = 64ULL << 20;
 };
 
-/// Owned by a Vm, one for each QEMU process; it outlives monitor sessions, because the trace goes on without them. The
-/// coroutines are called by the Vm's session only, one at a time. One thread.
+/// Owned by a Vm, one for each QEMU process; it outlives monitor sessions, because the trace goes
+/// on without them. The coroutines are called by the Vm's session only, one at a time. One thread.
 ///
-/// A user's own log or trace file is followed where it is and never redirected, truncated or punched. Otherwise the trace
-/// is led to a file of ours between start() and stop(), and put back afterwards as far as QEMU allows.
+/// A user's own log or trace file is followed where it is and never redirected, truncated or
+/// punched. Otherwise the trace is led to a file of ours between start() and stop(), and put back
+/// afterwards as far as QEMU allows.
 class TraceRouter {
  public:
   TraceRouter(TraceRouterOptions options, trace::EventTable& events, trace::RecordSink& sink);
@@ -43,18 +46,21 @@ class TraceRouter {
   TraceRouter(const TraceRouter&) = delete;
   TraceRouter& operator=(const TraceRouter&) = delete;
 
-  /// Finds out where the trace goes, at the beginning of each monitor session, and begins to follow what can be followed
-  /// in place. `process` is absent if it could not be found out. An Error only if the session is over.
+  /// Finds out where the trace goes, at the beginning of each monitor session, and begins to follow
+  /// what can be followed in place. `process` is absent if it could not be found out. An Error only
+  /// if the session is over.
   boost::asio::awaitable<Result<void>> attach(qmp::Client& client, qmp::Backends backends,
                                               std::optional<ProcessInfo> process);
-  /// Leads the trace to us; called before the first event is switched on. An Error says why it cannot be done.
+  /// Leads the trace to us; called before the first event is switched on. An Error says why it
+  /// cannot be done.
   boost::asio::awaitable<Result<void>> start(qmp::Client& client);
-  /// Reads what is there and puts the trace back where it was; called after the last event of ours was switched off.
+  /// Reads what is there and puts the trace back where it was; called after the last event of ours
+  /// was switched off.
   boost::asio::awaitable<Result<void>> stop(qmp::Client& client, std::span<char> buffer);
   /// Makes a `simple` QEMU write what it has pending.
   boost::asio::awaitable<Result<void>> flush(qmp::Client& client);
-  /// Whatever has to be tried again or changed from time to time: a log that could not be put in a safe place, a file that
-  /// has grown too big on a file system without holes.
+  /// Whatever has to be tried again or changed from time to time: a log that could not be put in a
+  /// safe place, a file that has grown too big on a file system without holes.
   boost::asio::awaitable<Result<void>> maintain(qmp::Client& client);
 
   /// Reads what has been written since, up to a bounded amount. True if more is waiting.
@@ -78,16 +84,18 @@ class TraceRouter {
   [[nodiscard]] FeedTotals totals() const;
   /// What is degraded and why, a line each.
   [[nodiscard]] std::vector<std::string> problems() const;
-  /// Whether the log's lines have times: as seen, else as concluded from the command line; absent if neither can tell.
+  /// Whether the log's lines have times: as seen, else as concluded from the command line; absent
+  /// if neither can tell.
   [[nodiscard]] std::optional<bool> timestamps() const;
 
  private:
   boost::asio::awaitable<Result<void>> attach_simple(qmp::Client& client);
   boost::asio::awaitable<Result<void>> attach_log(qmp::Client& client);
   boost::asio::awaitable<Result<void>> find_log(qmp::Client& client);
-  boost::asio::awaitable<Result<std::optional<OpenFile>>> probe_log(qmp::Client& client,
-                                                                    std::vector<OpenFile> candidates);
-  boost::asio::awaitable<Result<void>> start_simple(qmp::Client& client, std::int64_t not_before_ns);
+  boost::asio::awaitable<Result<std::optional<OpenFile>>> probe_log(
+      qmp::Client& client, std::vector<OpenFile> candidates);
+  boost::asio::awaitable<Result<void>> start_simple(qmp::Client& client,
+                                                    std::int64_t not_before_ns);
   boost::asio::awaitable<Result<void>> start_log_by_descriptor(qmp::Client& client);
   boost::asio::awaitable<Result<void>> start_log_by_path(qmp::Client& client);
   boost::asio::awaitable<Result<void>> silence_log(qmp::Client& client);
@@ -96,7 +104,8 @@ class TraceRouter {
   boost::asio::awaitable<Result<void>> replace_file(qmp::Client& client);
   void follow_in_place(TraceFormat format, const std::string& path);
   Result<trace::TraceFile> make_file(bool by_descriptor) const;
-  void adopt(TraceFormat format, trace::TraceFile file, Destination destination, std::int64_t not_before_ns);
+  void adopt(TraceFormat format, trace::TraceFile file, Destination destination,
+             std::int64_t not_before_ns);
   void retire_feed();
   [[nodiscard]] bool still_written() const;
 
@@ -106,14 +115,15 @@ class TraceRouter {
   qmp::Backends backends_;
   std::optional<ProcessInfo> process_;
   LogDestination log_;
-  bool log_known_ = false;  // `log_` was found out.
-  std::string blocked_;  // Why the trace cannot be led to us; empty if it can.
-  std::string note_;     // What is degraded although it works.
+  bool log_known_ = false;           // `log_` was found out.
+  std::string blocked_;              // Why the trace cannot be led to us; empty if it can.
+  std::string note_;                 // What is degraded although it works.
   std::string original_trace_file_;  // The name that `simple` had before us.
 
   Destination destination_ = Destination::none;
   std::unique_ptr<TraceFeed> feed_;
-  // Files that QEMU no longer writes to, or hardly: a thread that was about to write may still do so for an instant.
+  // Files that QEMU no longer writes to, or hardly: a thread that was about to write may still do
+  // so for an instant.
   struct Retired {
     std::unique_ptr<TraceFeed> feed;
     std::chrono::steady_clock::time_point until;
@@ -122,10 +132,12 @@ class TraceRouter {
   FeedTotals closed_;  // Of feeds that are gone.
 
   bool log_away_ = false;  // The log is where we put it: in our file, or silenced.
-  // After a failed `logfile /proc/self/fd/N` QEMU remembers that name and opens it, truncating, at the next `log ITEMS`:
-  // until `logfile /dev/null` has replaced it, N must stay our file. So the set that holds N is removed only then.
+  // After a failed `logfile /proc/self/fd/N` QEMU remembers that name and opens it, truncating, at
+  // the next `log ITEMS`: until `logfile /dev/null` has replaced it, N must stay our file. So the
+  // set that holds N is removed only then.
   bool log_unsafe_ = false;
-  std::optional<std::int64_t> unsafe_set_;  // Absent once the session that made it is over: QEMU then drops the set.
+  std::optional<std::int64_t>
+      unsafe_set_;  // Absent once the session that made it is over: QEMU then drops the set.
 };
 
 }  // namespace qemon::daemon

@@ -45,7 +45,8 @@ asio::awaitable<Result<void>> TraceRouter::start(qmp::Client& client) {
   co_return by_path;
 }
 
-asio::awaitable<Result<void>> TraceRouter::start_simple(qmp::Client& client, std::int64_t not_before_ns) {
+asio::awaitable<Result<void>> TraceRouter::start_simple(qmp::Client& client,
+                                                        std::int64_t not_before_ns) {
   auto file = make_file(false);
   if (!file) co_return file.error();
   const std::string path = file->path();
@@ -55,7 +56,8 @@ asio::awaitable<Result<void>> TraceRouter::start_simple(qmp::Client& client, std
     if (!qmp::is_refusal(set.error())) co_return set.error();
     auto put_back = co_await qmp::set_trace_file(client, original_trace_file_);
     if (!put_back) co_return put_back.error();
-    co_return wrap(set.error(), "QEMU cannot write " + path + " (its user must be allowed to pass through the folders)");
+    co_return wrap(set.error(), "QEMU cannot write " + path +
+                                    " (its user must be allowed to pass through the folders)");
   }
   adopt(TraceFormat::simple, std::move(*file), Destination::by_path, not_before_ns);
   co_return co_await silence_log(client);
@@ -92,8 +94,9 @@ asio::awaitable<Result<void>> TraceRouter::start_log_by_path(qmp::Client& client
   adopt(TraceFormat::log, std::move(*file), Destination::by_path, any_time);
   if (!still_written()) {
     retire_feed();
-    co_return qmp::make_error(qmp::errc::command_failed, "QEMU opened another " + path +
-                                                             " than ours: it sees other folders (a container or -chroot)");
+    co_return qmp::make_error(qmp::errc::command_failed,
+                              "QEMU opened another " + path +
+                                  " than ours: it sees other folders (a container or -chroot)");
   }
   co_return Result<void>();
 }
@@ -118,9 +121,11 @@ asio::awaitable<Result<void>> TraceRouter::flush(qmp::Client& client) {
   co_return co_await qmp::flush_trace_file(client);
 }
 
-/// With both backends built in, every event goes to the log as well: off with it where it is nobody's file.
+/// With both backends built in, every event goes to the log as well: off with it where it is
+/// nobody's file.
 asio::awaitable<Result<void>> TraceRouter::silence_log(qmp::Client& client) {
-  if (!backends_.log || !log_known_ || log_.user_file || log_.restore == "/dev/null") co_return Result<void>();
+  if (!backends_.log || !log_known_ || log_.user_file || log_.restore == "/dev/null")
+    co_return Result<void>();
   auto silenced = co_await qmp::set_logfile(client, "/dev/null");
   if (!silenced && !qmp::is_refusal(silenced.error())) co_return silenced.error();
   log_away_ = true;
@@ -165,19 +170,23 @@ asio::awaitable<Result<void>> TraceRouter::maintain(qmp::Client& client) {
     auto safe = co_await make_log_safe(client);
     if (!safe) co_return safe.error();
   }
-  if (redirected() && feed_->outgrew(options_.replace_at_bytes)) co_return co_await replace_file(client);
+  if (redirected() && feed_->outgrew(options_.replace_at_bytes))
+    co_return co_await replace_file(client);
   co_return Result<void>();
 }
 
-/// Two files in turn: the file system cannot give back what was read, so QEMU is led to a new file and the old one, once read,
-/// is removed.
+/// Two files in turn: the file system cannot give back what was read, so QEMU is led to a new file
+/// and the old one, once read, is removed.
 asio::awaitable<Result<void>> TraceRouter::replace_file(qmp::Client& client) {
   auto old = std::move(feed_);
   const auto old_destination = destination_;
   Result<void> started;
-  if (backends_.simple) started = co_await start_simple(client, any_time);
-  else if (old_destination == Destination::by_descriptor) started = co_await start_log_by_descriptor(client);
-  else started = co_await start_log_by_path(client);
+  if (backends_.simple)
+    started = co_await start_simple(client, any_time);
+  else if (old_destination == Destination::by_descriptor)
+    started = co_await start_log_by_descriptor(client);
+  else
+    started = co_await start_log_by_path(client);
   if (feed_) {
     auto next = std::move(feed_);
     const auto destination = destination_;
@@ -196,8 +205,8 @@ Result<trace::TraceFile> TraceRouter::make_file(bool by_descriptor) const {
   auto file = trace::TraceFile::create(options_.trace_directory, options_.vm);
   if (!file) return file;
   if (by_descriptor) {
-    // QEMU opens the file anew through its descriptor, so its user needs the mode's leave; without a name, nobody else has
-    // a way to it.
+    // QEMU opens the file anew through its descriptor, so its user needs the mode's leave; without
+    // a name, nobody else has a way to it.
     if (::fchmod(file->fd(), 0666) != 0) return system_error(errno, file->path());
     if (::unlink(file->path().c_str()) != 0) return system_error(errno, file->path());
   } else if (process_ && process_->uid != 0 && process_->uid != ::geteuid()) {
@@ -206,7 +215,8 @@ Result<trace::TraceFile> TraceRouter::make_file(bool by_descriptor) const {
   return file;
 }
 
-void TraceRouter::adopt(TraceFormat format, trace::TraceFile file, Destination destination, std::int64_t not_before_ns) {
+void TraceRouter::adopt(TraceFormat format, trace::TraceFile file, Destination destination,
+                        std::int64_t not_before_ns) {
   feed_ = std::make_unique<TraceFeed>(format, events_, std::move(file), not_before_ns);
   destination_ = destination;
 }

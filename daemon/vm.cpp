@@ -22,11 +22,12 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr auto backoff_first = 100ms;
-// A QEMU that is gone for long is looked for less often, but one on this host's socket costs next to nothing to look for,
-// and its first seconds are worth having.
+// A QEMU that is gone for long is looked for less often, but one on this host's socket costs next
+// to nothing to look for, and its first seconds are worth having.
 constexpr auto backoff_max_local = 2s;
 constexpr auto backoff_max_remote = 30s;
-// How often a trace file is looked at. A quarter of the 250 ms within which a record is to be in /metrics.
+// How often a trace file is looked at. A quarter of the 250 ms within which a record is to be in
+// /metrics.
 constexpr auto feed_interval = 60ms;
 
 std::int64_t nanoseconds_now(clockid_t clock) {
@@ -39,11 +40,16 @@ std::int64_t nanoseconds_now(clockid_t clock) {
 
 std::string_view to_string(VmState state) {
   switch (state) {
-    case VmState::connecting: return "connecting";
-    case VmState::attached: return "attached";
-    case VmState::busy: return "busy";
-    case VmState::released: return "released";
-    case VmState::unreachable: return "unreachable";
+    case VmState::connecting:
+      return "connecting";
+    case VmState::attached:
+      return "attached";
+    case VmState::busy:
+      return "busy";
+    case VmState::released:
+      return "released";
+    case VmState::unreachable:
+      return "unreachable";
   }
   return "unknown";
 }
@@ -77,8 +83,8 @@ asio::awaitable<void> Vm::run() {
   const bool alive = !process_ || is_alive(*process_);
   if (alive && (!leases_.ours().empty() || (router_ && router_->redirected()))) co_await attempt();
   for (const auto event : leases_.ours()) {
-    spdlog::error("{}: left on, because the monitor could not be reached: event={} reason=\"{}\"", name(),
-                  events_.name(event), reason_);
+    spdlog::error("{}: left on, because the monitor could not be reached: event={} reason=\"{}\"",
+                  name(), events_.name(event), reason_);
   }
   set_state(VmState::unreachable, "qemond has stopped");
   feed_timer_.cancel();
@@ -89,31 +95,36 @@ asio::awaitable<void> Vm::attempt() {
   if (state_ != VmState::busy && state_ != VmState::unreachable) set_state(VmState::connecting, {});
   qmp::ClientOptions options;
   if (stopping_) options.handshake_deadline = 2s;
-  auto connected = co_await qmp::Client::connect(wake_timer_.get_executor(), config_.endpoint, options);
+  auto connected =
+      co_await qmp::Client::connect(wake_timer_.get_executor(), config_.endpoint, options);
   if (!connected) {
     const auto& error = connected.error();
     const bool busy = error.code == qmp::errc::busy;
     if (router_ && process_ && !is_alive(*process_)) co_await end_process();
-    if (state_ != VmState::released) set_state(busy ? VmState::busy : VmState::unreachable, error.detail);
+    if (state_ != VmState::released)
+      set_state(busy ? VmState::busy : VmState::unreachable, error.detail);
     settled_ = true;
     co_return;
   }
   auto client = std::move(*connected);
   client->on_event([this](const qmp::Event& event) { on_qmp_event(event); });
-  client->on_round_trip([this](std::chrono::nanoseconds time) { environment_.on_round_trip(name(), time); });
+  client->on_round_trip(
+      [this](std::chrono::nanoseconds time) { environment_.on_round_trip(name(), time); });
   session_ended_ = false;
-  asio::co_spawn(wake_timer_.get_executor(), client->run(), [this](std::exception_ptr failure, Error reason) {
-    if (failure) std::rethrow_exception(failure);
-    session_ended_ = true;
-    session_end_ = std::move(reason.detail);
-    answering_ = false;
-    wake();
-  });
+  asio::co_spawn(wake_timer_.get_executor(), client->run(),
+                 [this](std::exception_ptr failure, Error reason) {
+                   if (failure) std::rethrow_exception(failure);
+                   session_ended_ = true;
+                   session_end_ = std::move(reason.detail);
+                   answering_ = false;
+                   wake();
+                 });
   co_await serve(*client);
   client->close();
   while (!session_ended_) co_await wait(Clock::now() + 1s);
   answering_ = false;
-  if (state_ == VmState::attached) set_state(VmState::unreachable, "session ended: " + session_end_);
+  if (state_ == VmState::attached)
+    set_state(VmState::unreachable, "session ended: " + session_end_);
   settled_ = true;
 }
 
@@ -151,7 +162,8 @@ asio::awaitable<void> Vm::follow_trace() {
       co_await asio::post(feed_timer_.get_executor(), asio::use_awaitable);
       continue;
     }
-    feed_timer_.expires_after(router_ && router_->following() ? std::chrono::milliseconds(feed_interval) : 500ms);
+    feed_timer_.expires_after(
+        router_ && router_->following() ? std::chrono::milliseconds(feed_interval) : 500ms);
     co_await feed_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
   }
 }
@@ -216,7 +228,8 @@ std::vector<EventRow> Vm::list_events(const std::string& pattern, bool enabled_o
     if (!pattern.empty() && !matches_event_pattern(pattern, events_.name(event))) continue;
     rows.push_back({events_.name(event), state, counters_.count(event)});
   }
-  std::sort(rows.begin(), rows.end(), [](const EventRow& a, const EventRow& b) { return a.name < b.name; });
+  std::sort(rows.begin(), rows.end(),
+            [](const EventRow& a, const EventRow& b) { return a.name < b.name; });
   return rows;
 }
 
@@ -245,14 +258,16 @@ void Vm::set_state(VmState state, std::string reason) {
   reason_ = std::move(reason);
 }
 
-/// A monitor command failed. True if the session can go on: a VM whose main loop is blocked is not gone.
+/// A monitor command failed. True if the session can go on: a VM whose main loop is blocked is not
+/// gone.
 bool Vm::note_failure(const Error& error) {
   if (error.code != qmp::errc::timed_out) {
     spdlog::debug("{}: {}", name(), error.detail);
     return true;
   }
   ++monitor_totals_.timeouts;
-  if (answering_) spdlog::warn("{}: the monitor does not answer command=\"{}\"", name(), error.detail);
+  if (answering_)
+    spdlog::warn("{}: the monitor does not answer command=\"{}\"", name(), error.detail);
   answering_ = false;
   if (state_ == VmState::attached) reason_ = "the monitor does not answer: " + error.detail;
   return true;
@@ -260,13 +275,15 @@ bool Vm::note_failure(const Error& error) {
 
 void Vm::on_qmp_event(const qmp::Event& event) {
   // Any of these may change the run state, which the next poll reads.
-  if (event.name == "STOP" || event.name == "RESUME" || event.name == "SHUTDOWN" || event.name == "RESET") {
+  if (event.name == "STOP" || event.name == "RESUME" || event.name == "SHUTDOWN" ||
+      event.name == "RESET") {
     next_poll_time_ = Clock::now();
     wake();
   }
 }
 
-/// Our events make a log of the user's grow, and a file of ours that is read too slowly: both have an end.
+/// Our events make a log of the user's grow, and a file of ours that is read too slowly: both have
+/// an end.
 void Vm::enforce_trace_space() {
   if (!router_ || !leases_.any_wanted()) return;
   const auto limit = environment_.trace_space_bytes;
@@ -274,8 +291,8 @@ void Vm::enforce_trace_space() {
   if (size < size_when_switched_on_) size_when_switched_on_ = size;  // Truncated by its owner.
   const auto used = router_->redirected() ? router_->lag_bytes() : size - size_when_switched_on_;
   if (used <= limit) return;
-  trace_space_problem_ = "events were switched off because the trace reached the limit of " + std::to_string(limit) +
-                         " bytes (--trace-space): " + router_->path();
+  trace_space_problem_ = "events were switched off because the trace reached the limit of " +
+                         std::to_string(limit) + " bytes (--trace-space): " + router_->path();
   spdlog::warn("{}: {}", name(), trace_space_problem_);
   leases_.give_back_all();
   next_poll_time_ = Clock::now();

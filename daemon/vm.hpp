@@ -1,4 +1,5 @@
-// Vm: one VM's life in qemond: its monitor session, its trace, its leases, and what is told about it.
+// Vm: one VM's life in qemond: its monitor session, its trace, its leases, and what is told about
+// it.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -35,8 +36,9 @@ struct SwitchReport {
     std::string name;
     std::string why;
   };
-  std::vector<std::string> changed;      ///< On (or off) now, and were not before.
-  std::vector<std::string> already;      ///< Were so already; for `on`, the lease is taken all the same.
+  std::vector<std::string> changed;  ///< On (or off) now, and were not before.
+  std::vector<std::string>
+      already;  ///< Were so already; for `on`, the lease is taken all the same.
   std::vector<std::string> unavailable;  ///< Compiled out of this QEMU.
   std::vector<std::string> unknown;      ///< Patterns and names that match no event.
   std::vector<Named> kept;               ///< Stay on although `off` was asked, and why.
@@ -69,8 +71,9 @@ struct MonitorTotals {
   std::uint64_t foreign_changes = 0;  ///< Events that somebody else switched.
 };
 
-/// Owned by the daemon. `run` is spawned once and returns after `stop`. One thread. All talking to the monitor is done by
-/// `run`'s coroutine; everybody else leaves a request and is told when it is done.
+/// Owned by the daemon. `run` is spawned once and returns after `stop`. One thread. All talking to
+/// the monitor is done by `run`'s coroutine; everybody else leaves a request and is told when it is
+/// done.
 class Vm {
  public:
   Vm(boost::asio::any_io_executor executor, VmConfig config, VmEnvironment& environment);
@@ -78,7 +81,8 @@ class Vm {
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
 
-  /// Attaches, keeps attached, and after `stop` puts everything back. Returns when nothing more is to be done.
+  /// Attaches, keeps attached, and after `stop` puts everything back. Returns when nothing more is
+  /// to be done.
   boost::asio::awaitable<void> run();
   /// Follows the trace until `stop`; spawned beside `run`.
   boost::asio::awaitable<void> follow_trace();
@@ -87,12 +91,14 @@ class Vm {
 
   /// A wish to switch events, on its way to `run`.
   struct SwitchRequest;
-  /// Asks to take (`on`) or give back the lease of `holder` on every event that matches one of `patterns`. Returns at once, so
-  /// that several VMs can be asked before one is waited for.
-  std::shared_ptr<SwitchRequest> ask_to_switch(bool on, std::vector<std::string> patterns, std::string holder);
+  /// Asks to take (`on`) or give back the lease of `holder` on every event that matches one of
+  /// `patterns`. Returns at once, so that several VMs can be asked before one is waited for.
+  std::shared_ptr<SwitchRequest> ask_to_switch(bool on, std::vector<std::string> patterns,
+                                               std::string holder);
   /// Waits until QEMU has been told, at most until a deadline of some seconds after the asking.
   boost::asio::awaitable<SwitchReport> switched(std::shared_ptr<SwitchRequest> request);
-  /// Closes the monitor session for `duration`, so that another client can use the monitor; tracing goes on.
+  /// Closes the monitor session for `duration`, so that another client can use the monitor; tracing
+  /// goes on.
   void release(std::chrono::milliseconds duration);
 
   [[nodiscard]] const std::string& name() const { return config_.name; }
@@ -119,12 +125,14 @@ class Vm {
   [[nodiscard]] const exporters::TraceCounters& counters() const { return counters_; }
   [[nodiscard]] const MonitorTotals& monitor_totals() const { return monitor_totals_; }
   [[nodiscard]] FeedTotals trace_totals() const;
-  /// How old the newest decoded record is while more waits to be read; 0 when nothing waits; absent without times.
+  /// How old the newest decoded record is while more waits to be read; 0 when nothing waits; absent
+  /// without times.
   [[nodiscard]] std::optional<double> lag_seconds() const;
   /// What is degraded and why, a line each.
   [[nodiscard]] std::vector<std::string> degraded() const;
   /// Events that match `pattern` (all if it is empty), by name.
-  [[nodiscard]] std::vector<EventRow> list_events(const std::string& pattern, bool enabled_only) const;
+  [[nodiscard]] std::vector<EventRow> list_events(const std::string& pattern,
+                                                  bool enabled_only) const;
 
  private:
   boost::asio::awaitable<void> attempt();
@@ -138,7 +146,7 @@ class Vm {
   boost::asio::awaitable<Result<void>> flush_if_due(qmp::Client& client);
   boost::asio::awaitable<Result<void>> poll_if_due(qmp::Client& client);
   boost::asio::awaitable<void> restore(qmp::Client& client);
-  void observe(const std::vector<qmp::EventState>& states);
+  void observe(const std::string& listed);
   boost::asio::awaitable<void> wait(std::chrono::steady_clock::time_point until);
   bool settle_wishes(const SwitchRequest& request, SwitchReport& report);
   void enforce_trace_space();
@@ -183,9 +191,9 @@ class Vm {
   FeedTotals retired_totals_;  // Of routers of QEMU processes that are gone.
   MonitorTotals monitor_totals_;
 
-  std::deque<std::shared_ptr<SwitchRequest>> requests_;  // Shared with the coroutine that waits for the answer.
-  std::vector<std::string> poll_patterns_;  // Globs that together cover all events, in slices of bounded size.
-  std::size_t next_poll_ = 0;
+  std::deque<std::shared_ptr<SwitchRequest>>
+      requests_;  // Shared with the coroutine that waits for the answer.
+  unsigned polls_ = 0;
   std::chrono::steady_clock::time_point next_poll_time_{};
   std::chrono::steady_clock::time_point next_flush_time_{};
   std::uint64_t bytes_at_last_flush_ = 0;

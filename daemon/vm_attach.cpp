@@ -12,53 +12,32 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-// QEMU answers on its main loop, which is the guest's as well, at about 5 us for each event in the answer: the states of all
-// 4,000 at once would hold it up for 20 ms.
-constexpr std::size_t poll_slice_events = 200;
-
-/// Adds globs that together match all of `names` (sorted, all beginning with `prefix`), each matching at most
-/// poll_slice_events of them where names allow it.
-void add_slices(std::span<const std::string_view> names, std::size_t prefix, std::vector<std::string>& slices) {
-  if (names.empty()) return;
-  if (names.size() <= poll_slice_events) {
-    slices.push_back(std::string(names.front().substr(0, prefix)) + "*");
-    return;
-  }
-  for (std::size_t begin = 0; begin < names.size();) {
-    if (names[begin].size() == prefix) {  // A name that is the prefix itself.
-      slices.emplace_back(names[begin++]);
-      continue;
-    }
-    const char next = names[begin][prefix];
-    auto end = begin;
-    while (end < names.size() && names[end][prefix] == next) ++end;
-    add_slices(names.subspan(begin, end - begin), prefix + 1, slices);
-    begin = end;
-  }
+bool looks_like_qemu(const ProcessInfo& process) {
+  const auto& program =
+      process.exe.empty() && !process.arguments.empty() ? process.arguments.front() : process.exe;
+  return program.find("qemu") != std::string::npos;
 }
 
-std::vector<std::string> poll_slices(const trace::EventTable& events) {
-  std::vector<std::string_view> names;
-  names.reserve(events.size());
-  for (trace::EventIndex event = 0; event < events.size(); ++event) names.push_back(events.name(event));
-  std::sort(names.begin(), names.end());
-  std::vector<std::string> slices;
-  add_slices(names, 0, slices);
-  return slices;
-}
-
-/// The process behind one of QEMU's thread ids. A thread id of a QEMU elsewhere (behind a forwarded port, or in another
-/// pid namespace) may be anybody's here, so the program has to look like QEMU.
-std::optional<ProcessInfo> process_of_threads(const std::vector<pid_t>& thread_ids) {
-  for (const auto tid : thread_ids) {
+/// The process behind one of QEMU's thread ids. A thread id of a QEMU elsewhere (behind a forwarded
+/// port, or in another pid namespace) may be anybody's here, so the program has to look like QEMU.
+std::optional<ProcessInfo> process_of_threads(const std::vector<pid_t>& threads) {
+  for (const auto tid : threads) {
     const auto pid = process_of_thread(tid);
     if (!pid) continue;
     auto process = inspect_process(*pid);
-    if (!process) continue;
-    const auto& program = process->exe.empty() && !process->arguments.empty() ? process->arguments.front() : process->exe;
-    if (program.find("qemu") != std::string::npos) return std::move(*process);
+    if (process && looks_like_qemu(*process)) return std::move(*process);
   }
   return std::nullopt;
+}
+
+/// The process that made the socket. The kernel translates its id into our pid namespace, which the
+/// monitor cannot do for its thread ids; but the socket may also have been made by QEMU's parent.
+std::optional<ProcessInfo> process_of_peer(const qmp::Client& client, bool must_look_like_qemu) {
+  const auto peer = client.peer();
+  if (!peer) return std::nullopt;
+  auto process = inspect_process(peer->pid);
+  if (!process || (must_look_like_qemu && !looks_like_qemu(*process))) return std::nullopt;
+  return std::move(*process);
 }
 
 }  // namespace
@@ -75,8 +54,9 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
   run_state_ = identity->run_state;
   identity_ = std::move(*identity);
   auto process = found_process_;
-  const bool same_process = router_ && (process && process_ ? process->same_process(*process_)
-                                                            : !process && !process_ && same_threads);
+  const bool same_process =
+      router_ && (process && process_ ? process->same_process(*process_)
+                                      : !process && !process_ && same_threads);
   if (!same_process) co_await begin_process(std::move(process));
 
   auto backends = co_await qmp::detect_backends(client);
@@ -89,21 +69,20 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
   co_return routed;
 }
 
-/// Sets `found_process_`, and `process_problem_` if there should be a process here but none is found.
+/// Sets `found_process_`, and `process_problem_` if there should be a process here but none is
+/// found.
 void Vm::find_process(const qmp::Client& client, const std::vector<pid_t>& threads) {
   found_process_.reset();
   process_problem_.clear();
   if (!qmp::is_on_this_host(config_.endpoint)) return;
-  found_process_ = process_of_threads(threads);
-  // A machine without vCPUs or I/O threads tells no thread ids; whoever made the socket is then the best guess.
-  if (!found_process_ && threads.empty()) {
-    if (const auto peer = client.peer()) {
-      if (auto process = inspect_process(peer->pid)) found_process_ = std::move(*process);
-    }
-  }
+  // A machine without vCPUs or I/O threads tells no thread ids, so there is no second opinion.
+  found_process_ = process_of_peer(client, !threads.empty());
+  if (!found_process_) found_process_ = process_of_threads(threads);
   if (!found_process_) {
-    process_problem_ = "its process cannot be found in /proc, so its log and its user are unknown: run qemond on the "
-                       "same host and in the same pid namespace as QEMU";
+    process_problem_ =
+        "its process cannot be found in /proc, so its log and its user are unknown: run qemond on "
+        "the "
+        "same host and in the same pid namespace as QEMU";
   }
 }
 
@@ -121,7 +100,8 @@ asio::awaitable<void> Vm::end_process() {
   catalog_ = {};
 }
 
-/// A QEMU process that was not there before; `process` is absent for one that cannot be seen from here.
+/// A QEMU process that was not there before; `process` is absent for one that cannot be seen from
+/// here.
 asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
   co_await end_process();
   process_ = std::move(process);
@@ -133,7 +113,8 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
   router_ = std::make_unique<TraceRouter>(std::move(options), events_, counters_);
 }
 
-/// Reads the states of all events. Differences to what we believe of the same process are others' doing.
+/// Reads the states of all events. Differences to what we believe of the same process are others'
+/// doing.
 asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_process) {
   auto states = co_await qmp::get_event_states(client, "*");
   if (!states) co_return wrap(states.error(), "its trace events cannot be listed");
@@ -147,15 +128,14 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
     }
   }
   known_events_ = states->size();
-  poll_patterns_ = poll_slices(events_);
-  next_poll_ = 0;
   co_return Result<void>();
 }
 
 void Vm::choose_catalog() {
   std::vector<std::string> names;
   names.reserve(events_.size());
-  for (trace::EventIndex event = 0; event < events_.size(); ++event) names.push_back(events_.name(event));
+  for (trace::EventIndex event = 0; event < events_.size(); ++event)
+    names.push_back(events_.name(event));
   catalog_ = environment_.catalogs.find(config_.catalog, process_, names);
   events_.use_catalog(catalog_.catalog.get());
   if (!catalog_.problem.empty()) spdlog::warn("{}: {}", name(), catalog_.problem);

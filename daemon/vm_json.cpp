@@ -63,8 +63,9 @@ json to_json(const Vm& vm) {
   object["accelerator"] = identity ? identity->accelerator : "";
   object["pid"] = vm.process() ? json(vm.process()->pid) : json(nullptr);
   object["trace"] = trace_json(vm);
-  object["events"] = {
-      {"known", vm.known_events()}, {"on", vm.leases().count_on()}, {"held", vm.leases().count_held()}};
+  object["events"] = {{"known", vm.known_events()},
+                      {"on", vm.leases().count_on()},
+                      {"held", vm.leases().count_held()}};
   object["degraded"] = vm.degraded();
   return object;
 }

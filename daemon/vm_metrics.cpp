@@ -15,18 +15,21 @@ using prometheus::MetricFamily;
 
 /// Adds a family with at most one sample for each VM; `value` returns an optional or a number.
 template <typename Value>
-void add_gauge(exporters::MetricsPage& page, const VmList& vms, std::string name, std::string help, Value value) {
+void add_gauge(exporters::MetricsPage& page, const VmList& vms, std::string name, std::string help,
+               Value value) {
   page.add([&vms, name = std::move(name), help = std::move(help), value] {
     auto family = gauge_family(name, help);
     for (const auto& vm : vms) {
-      if (const std::optional<double> figure = value(*vm)) add_sample(family, {{"vm", vm->name()}}, *figure);
+      if (const std::optional<double> figure = value(*vm))
+        add_sample(family, {{"vm", vm->name()}}, *figure);
     }
     return family;
   });
 }
 
 template <typename Value>
-void add_counter(exporters::MetricsPage& page, const VmList& vms, std::string name, std::string help, Value value) {
+void add_counter(exporters::MetricsPage& page, const VmList& vms, std::string name,
+                 std::string help, Value value) {
   page.add([&vms, name = std::move(name), help = std::move(help), value] {
     auto family = counter_family(name, help);
     for (const auto& vm : vms) add_sample(family, {{"vm", vm->name()}}, value(*vm));
@@ -35,24 +38,33 @@ void add_counter(exporters::MetricsPage& page, const VmList& vms, std::string na
 }
 
 MetricFamily collect_info(const VmList& vms) {
-  auto family = gauge_family("qemu_vm_info", "Identity of the VM and of its QEMU, as last seen. Always 1.");
+  auto family =
+      gauge_family("qemu_vm_info", "Identity of the VM and of its QEMU, as last seen. Always 1.");
   for (const auto& vm : vms) {
     const auto& identity = vm->identity();
     if (!identity) continue;
     const auto pid = vm->process() ? std::to_string(vm->process()->pid) : std::string();
     add_sample(family,
-               {{"vm", vm->name()}, {"name", identity->name}, {"uuid", identity->uuid},
-                {"version", vm->qemu_version()}, {"package", identity->package}, {"arch", identity->arch},
-                {"accelerator", identity->accelerator}, {"machine", identity->machine}, {"pid", pid},
-                {"trace_backend", vm->router() != nullptr ? vm->router()->backend() : std::string_view("unknown")}},
+               {{"vm", vm->name()},
+                {"name", identity->name},
+                {"uuid", identity->uuid},
+                {"version", vm->qemu_version()},
+                {"package", identity->package},
+                {"arch", identity->arch},
+                {"accelerator", identity->accelerator},
+                {"machine", identity->machine},
+                {"pid", pid},
+                {"trace_backend",
+                 vm->router() != nullptr ? vm->router()->backend() : std::string_view("unknown")}},
                1);
   }
   return family;
 }
 
 MetricFamily collect_events(const VmList& vms) {
-  auto family = counter_family("qemu_trace_events_total",
-                               "Records of a trace event that QEMU wrote and qemond read, since qemond started.");
+  auto family = counter_family(
+      "qemu_trace_events_total",
+      "Records of a trace event that QEMU wrote and qemond read, since qemond started.");
   for (const auto& vm : vms) {
     for (trace::EventIndex event = 0; event < vm->events().size(); ++event) {
       const auto count = vm->counters().count(event);
@@ -64,22 +76,25 @@ MetricFamily collect_events(const VmList& vms) {
 }
 
 MetricFamily collect_enabled(const VmList& vms) {
-  auto family = gauge_family("qemu_trace_event_enabled",
-                             "1 while a trace event is switched on. Only for events that are or were on.");
+  auto family =
+      gauge_family("qemu_trace_event_enabled",
+                   "1 while a trace event is switched on. Only for events that are or were on.");
   for (const auto& vm : vms) {
     for (trace::EventIndex event = 0; event < vm->events().size(); ++event) {
       const auto& state = vm->leases().at(event);
       if (!state.ever_on) continue;
-      add_sample(family, {{"vm", vm->name()}, {"event", vm->events().name(event)}}, state.on ? 1 : 0);
+      add_sample(family, {{"vm", vm->name()}, {"event", vm->events().name(event)}},
+                 state.on ? 1 : 0);
     }
   }
   return family;
 }
 
 MetricFamily collect_dropped(const VmList& vms) {
-  auto family = counter_family("qemu_trace_dropped_events_total",
-                               "Events that QEMU itself dropped because its trace buffer was full, as its trace says. "
-                               "The log backend never drops.");
+  auto family = counter_family(
+      "qemu_trace_dropped_events_total",
+      "Events that QEMU itself dropped because its trace buffer was full, as its trace says. "
+      "The log backend never drops.");
   for (const auto& vm : vms) {
     const auto* router = vm->router();
     const auto dropped = vm->trace_totals().decoder.dropped_events;
@@ -90,13 +105,15 @@ MetricFamily collect_dropped(const VmList& vms) {
 }
 
 MetricFamily collect_errors(const VmList& vms) {
-  auto family = counter_family("qemond_trace_decode_errors_total",
-                               "What stood in the trace and was no record that could be used, by reason.");
+  auto family =
+      counter_family("qemond_trace_decode_errors_total",
+                     "What stood in the trace and was no record that could be used, by reason.");
   for (const auto& vm : vms) {
     const auto totals = vm->trace_totals();
     for (std::size_t reason = 0; reason < trace::decode_error_count; ++reason) {
       add_sample(family,
-                 {{"vm", vm->name()}, {"reason", trace::to_string(static_cast<trace::DecodeError>(reason))}},
+                 {{"vm", vm->name()},
+                  {"reason", trace::to_string(static_cast<trace::DecodeError>(reason))}},
                  totals.decoder.errors[reason]);
     }
   }
@@ -108,49 +125,59 @@ void add_trace_metrics(exporters::MetricsPage& page, const VmList& vms) {
               [](const Vm& vm) { return vm.trace_totals().bytes_read; });
   add_counter(page, vms, "qemond_trace_records_total", "Trace records decoded and counted.",
               [](const Vm& vm) { return vm.trace_totals().decoder.records; });
-  add_counter(page, vms, "qemond_trace_stale_records_total",
-              "Records that were older than the opening of the trace file and are not counted as events.",
-              [](const Vm& vm) { return vm.trace_totals().decoder.stale_records; });
+  add_counter(
+      page, vms, "qemond_trace_stale_records_total",
+      "Records that were older than the opening of the trace file and are not counted as events.",
+      [](const Vm& vm) { return vm.trace_totals().decoder.stale_records; });
   page.add([&vms] { return collect_errors(vms); });
-  add_counter(page, vms, "qemond_trace_resyncs_total",
-              "Times that the decoder had to look for the next record because bytes were missing or wrong.",
-              [](const Vm& vm) { return vm.trace_totals().decoder.resyncs; });
+  add_counter(
+      page, vms, "qemond_trace_resyncs_total",
+      "Times that the decoder had to look for the next record because bytes were missing or wrong.",
+      [](const Vm& vm) { return vm.trace_totals().decoder.resyncs; });
   add_counter(page, vms, "qemond_trace_lost_bytes_total", "Bytes of trace passed over by resyncs.",
               [](const Vm& vm) { return vm.trace_totals().decoder.lost_bytes; });
-  add_counter(page, vms, "qemond_trace_restarts_total", "Times that the trace file was truncated or replaced by others.",
+  add_counter(page, vms, "qemond_trace_restarts_total",
+              "Times that the trace file was truncated or replaced by others.",
               [](const Vm& vm) { return vm.trace_totals().restarts; });
-  add_counter(page, vms, "qemond_trace_read_errors_total", "Failed attempts to read the trace file.",
+  add_counter(page, vms, "qemond_trace_read_errors_total",
+              "Failed attempts to read the trace file.",
               [](const Vm& vm) { return vm.trace_totals().read_errors; });
-  add_gauge(page, vms, "qemond_trace_lag_bytes", "Bytes of trace that are written and not yet counted.",
+  add_gauge(page, vms, "qemond_trace_lag_bytes",
+            "Bytes of trace that are written and not yet counted.",
             [](const Vm& vm) -> std::optional<double> {
               if (vm.router() == nullptr || !vm.router()->following()) return std::nullopt;
               return static_cast<double>(vm.router()->lag_bytes());
             });
   add_gauge(page, vms, "qemond_trace_lag_seconds",
-            "Age of the newest counted record while more waits to be read, else 0. Absent without timestamps.",
+            "Age of the newest counted record while more waits to be read, else 0. Absent without "
+            "timestamps.",
             [](const Vm& vm) { return vm.lag_seconds(); });
-  add_counter(page, vms, "qemond_trace_flushes_total", "Times that QEMU was asked to write its pending trace.",
+  add_counter(page, vms, "qemond_trace_flushes_total",
+              "Times that QEMU was asked to write its pending trace.",
               [](const Vm& vm) { return vm.monitor_totals().flushes; });
 }
 
 }  // namespace
 
 void add_vm_metrics(exporters::MetricsPage& page, const VmList& vms) {
-  add_gauge(page, vms, "qemu_up", "1 while qemond is attached to the VM's monitor and the monitor answers.",
+  add_gauge(page, vms, "qemu_up",
+            "1 while qemond is attached to the VM's monitor and the monitor answers.",
             [](const Vm& vm) -> std::optional<double> { return vm.is_up() ? 1.0 : 0.0; });
   page.add([&vms] { return collect_info(vms); });
   page.add([&vms] { return collect_events(vms); });
   page.add([&vms] { return collect_enabled(vms); });
   page.add([&vms] { return collect_dropped(vms); });
   add_trace_metrics(page, vms);
-  add_counter(page, vms, "qemond_monitor_reconnects_total", "Times that the monitor was attached again after the first time.",
-              [](const Vm& vm) {
+  add_counter(page, vms, "qemond_monitor_reconnects_total",
+              "Times that the monitor was attached again after the first time.", [](const Vm& vm) {
                 const auto sessions = vm.monitor_totals().sessions;
                 return sessions > 0 ? sessions - 1 : 0;
               });
-  add_counter(page, vms, "qemond_monitor_timeouts_total", "Monitor commands that were not answered in time.",
+  add_counter(page, vms, "qemond_monitor_timeouts_total",
+              "Monitor commands that were not answered in time.",
               [](const Vm& vm) { return vm.monitor_totals().timeouts; });
-  add_counter(page, vms, "qemond_event_foreign_changes_total", "Times that somebody else switched a trace event.",
+  add_counter(page, vms, "qemond_event_foreign_changes_total",
+              "Times that somebody else switched a trace event.",
               [](const Vm& vm) { return vm.monitor_totals().foreign_changes; });
 }
 

@@ -7,9 +7,12 @@ namespace qemon::daemon {
 
 /// Shared by the coroutine that asks (and waits) and the queue of the Vm that answers.
 struct Vm::SwitchRequest {
-  SwitchRequest(boost::asio::any_io_executor executor, bool switch_on, std::vector<std::string> wanted,
-                std::string who)
-      : on(switch_on), patterns(std::move(wanted)), holder(std::move(who)), finished(std::move(executor)) {}
+  SwitchRequest(boost::asio::any_io_executor executor, bool switch_on,
+                std::vector<std::string> wanted, std::string who)
+      : on(switch_on),
+        patterns(std::move(wanted)),
+        holder(std::move(who)),
+        finished(std::move(executor)) {}
 
   bool on;
   std::vector<std::string> patterns;

@@ -1,4 +1,5 @@
-// The part of Vm that switches events: requests, leases, reconciling, polling, and putting everything back.
+// The part of Vm that switches events: requests, leases, reconciling, polling, and putting
+// everything back.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -20,21 +21,26 @@ namespace {
 
 // A request waits for at most this long: a few command deadlines.
 constexpr auto request_deadline = 20s;
-// All events are looked at once in this many polls, one a second: a change by others is noticed within 5 s.
-constexpr std::size_t polls_per_round = 4;
+// All events are looked at once in this many polls, one a second: a change by others is noticed within
+// 5 s. One look costs QEMU's main loop, which is the guest's as well, 5 ms (measured on 7.2 and 10.0).
+constexpr unsigned polls_per_look = 4;
 constexpr auto poll_interval = 1s;
-// `simple` QEMUs write by themselves only what exceeds 64 KiB (TRACE_BUF_FLUSH_THRESHOLD in trace/simple.c). With the read
-// interval of the feed this keeps a record's way to /metrics under 250 ms.
+// `simple` QEMUs write by themselves only what exceeds 64 KiB (TRACE_BUF_FLUSH_THRESHOLD in
+// trace/simple.c). With the read interval of the feed this keeps a record's way to /metrics under
+// 250 ms.
 constexpr auto flush_interval = 100ms;
 constexpr std::uint64_t flows_by_itself_bytes = 65536;
 
 }  // namespace
 
-std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_switch(bool on, std::vector<std::string> patterns, std::string holder) {
-  auto request = std::make_shared<SwitchRequest>(wake_timer_.get_executor(), on, std::move(patterns), std::move(holder));
+std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_switch(bool on, std::vector<std::string> patterns,
+                                                     std::string holder) {
+  auto request = std::make_shared<SwitchRequest>(wake_timer_.get_executor(), on,
+                                                 std::move(patterns), std::move(holder));
   request->finished.expires_after(request_deadline);
   if (state_ != VmState::attached) {
-    request->report.error = "is " + std::string(to_string(state_)) + (reason_.empty() ? "" : ": " + reason_);
+    request->report.error =
+        "is " + std::string(to_string(state_)) + (reason_.empty() ? "" : ": " + reason_);
     request->done = true;
   } else {
     requests_.push_back(request);
@@ -83,8 +89,8 @@ asio::awaitable<void> Vm::answer_requests(qmp::Client& client) {
   }
 }
 
-/// Takes or gives back the leases that `request` asks for. Sorts into `report` what needs no switching; true if there is
-/// something to switch.
+/// Takes or gives back the leases that `request` asks for. Sorts into `report` what needs no
+/// switching; true if there is something to switch.
 bool Vm::settle_wishes(const SwitchRequest& request, SwitchReport& report) {
   bool any = false;
   for (const auto& pattern : request.patterns) {
@@ -107,8 +113,9 @@ bool Vm::settle_wishes(const SwitchRequest& request, SwitchReport& report) {
         } else if (before.ours && before.holders.empty()) {
           report.changed.push_back(name);
         } else {
-          report.kept.push_back({name, before.found_on ? "was switched on by somebody else, not by qemon"
-                                                       : "is also held by " + before.holders.front()});
+          report.kept.push_back({name, before.found_on
+                                           ? "was switched on by somebody else, not by qemon"
+                                           : "is also held by " + before.holders.front()});
         }
         any = true;
       }
@@ -122,8 +129,8 @@ bool Vm::settle_wishes(const SwitchRequest& request, SwitchReport& report) {
   return any;
 }
 
-/// Leads the trace to us if events are wanted, switches what differs from what is wanted, and puts the trace back if no
-/// event is wanted any more.
+/// Leads the trace to us if events are wanted, switches what differs from what is wanted, and puts
+/// the trace back if no event is wanted any more.
 asio::awaitable<Result<void>> Vm::reconcile(qmp::Client& client, SwitchReport* report) {
   if (leases_.any_wanted()) {
     const bool was_redirected = router_->redirected();
@@ -159,7 +166,8 @@ asio::awaitable<Result<void>> Vm::apply_changes(qmp::Client& client, SwitchRepor
       continue;
     }
     if (!qmp::is_refusal(done.error())) co_return done.error();
-    spdlog::warn("{}: event={} cannot be switched reason=\"{}\"", name(), event, done.error().detail);
+    spdlog::warn("{}: event={} cannot be switched reason=\"{}\"", name(), event,
+                 done.error().detail);
     leases_.refused(change.event);
     if (report != nullptr) {
       std::erase(report->changed, event);
@@ -167,7 +175,8 @@ asio::awaitable<Result<void>> Vm::apply_changes(qmp::Client& client, SwitchRepor
     }
   }
   if (switched_off) {
-    // Whoever asked may look at the counters next: everything that happened until now is to be in them.
+    // Whoever asked may look at the counters next: everything that happened until now is to be in
+    // them.
     auto flushed = co_await router_->flush(client);
     co_await router_->drain(environment_.read_buffer);
     if (!flushed) co_return flushed.error();
@@ -192,7 +201,7 @@ asio::awaitable<Result<void>> Vm::flush_if_due(qmp::Client& client) {
   co_return co_await router_->flush(client);
 }
 
-/// Once a second: a quarter of all events, the run state, and what could not be done before.
+/// Once a second: the run state and what could not be done before; now and then all events.
 asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
   const auto now = Clock::now();
   if (now < next_poll_time_) co_return Result<void>();
@@ -205,26 +214,23 @@ asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
     answering_ = true;
     reason_.clear();
   }
-  const auto slices = (poll_patterns_.size() + polls_per_round - 1) / polls_per_round;
-  for (std::size_t i = 0; i < slices; ++i) {
-    if (next_poll_ >= poll_patterns_.size()) next_poll_ = 0;
-    const std::string pattern = poll_patterns_[next_poll_++];
-    auto states = co_await qmp::get_event_states(client, pattern);
-    if (!states && !qmp::is_refusal(states.error())) co_return states.error();
-    if (states) observe(*states);
-    if (!requests_.empty()) break;
+  if (++polls_ % polls_per_look == 0) {
+    auto listed = co_await qmp::list_trace_events(client);
+    if (!listed && !qmp::is_refusal(listed.error())) co_return listed.error();
+    if (listed) observe(*listed);
   }
   auto maintained = co_await router_->maintain(client);
   if (!maintained) co_return maintained.error();
   co_return co_await reconcile(client, nullptr);
 }
 
-void Vm::observe(const std::vector<qmp::EventState>& states) {
-  for (const auto& state : states) {
-    const bool on = state.state == qmp::EventSwitch::enabled;
-    if (!leases_.observe(events_.add(state.name), on)) continue;
+/// Compares what `info trace-events` printed with what we believe.
+void Vm::observe(const std::string& listed) {
+  for (const auto& line : qmp::parse_trace_event_lines(listed)) {
+    if (!leases_.observe(events_.add(line.name), line.on)) continue;
     ++monitor_totals_.foreign_changes;
-    spdlog::info("{}: event={} was switched {} by somebody else", name(), state.name, on ? "on" : "off");
+    spdlog::info("{}: event={} was switched {} by somebody else", name(), line.name,
+                 line.on ? "on" : "off");
   }
 }
 

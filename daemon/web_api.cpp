@@ -15,7 +15,8 @@ namespace asio = boost::asio;
 
 asio::awaitable<HttpResponse> WebApi::handle(HttpRequest request) {
   if (request.method != "GET") {
-    auto response = text_response(405, "this address is read-only: control is on the Unix socket, with qemon");
+    auto response =
+        text_response(405, "this address is read-only: control is on the Unix socket, with qemon");
     response.headers.emplace_back("Allow", "GET, HEAD");
     co_return response;
   }
@@ -53,10 +54,13 @@ HttpResponse WebApi::landing() const {
   return response;
 }
 
-/// Ready once every VM was attached or found absent: a scrape before that would show VMs as down that are not.
+/// Ready once every VM was attached or found absent: a scrape before that would show VMs as down
+/// that are not.
 HttpResponse WebApi::ready() const {
-  const bool settled = std::all_of(vms_.begin(), vms_.end(), [](const auto& vm) { return vm->settled(); });
-  return settled ? text_response(200, "qemond is Ready.") : text_response(503, "qemond is not Ready: still looking for its VMs.");
+  const bool settled =
+      std::all_of(vms_.begin(), vms_.end(), [](const auto& vm) { return vm->settled(); });
+  return settled ? text_response(200, "qemond is Ready.")
+                 : text_response(503, "qemond is not Ready: still looking for its VMs.");
 }
 
 }  // namespace qemon::daemon

@@ -1,4 +1,5 @@
-// What qemond serves on TCP: /metrics, the landing page and the health checks. Nothing here changes anything.
+// What qemond serves on TCP: /metrics, the landing page and the health checks. Nothing here changes
+// anything.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -15,7 +15,8 @@ prometheus::MetricFamily make_family(std::string_view name, std::string_view hel
   prometheus::MetricFamily family;
   family.name = name;
   family.type = type;
-  // The serializer of prometheus-cpp 1.0.1 writes the help as it is, so what the format wants escaped is escaped here.
+  // The serializer of prometheus-cpp 1.0.1 writes the help as it is, so what the format wants
+  // escaped is escaped here.
   for (const char character : help) {
     if (character == '\\') {
       family.help += "\\\\";
@@ -30,7 +31,9 @@ prometheus::MetricFamily make_family(std::string_view name, std::string_view hel
 
 }  // namespace
 
-void MetricsPage::add(Collect family) { families_.push_back(std::move(family)); }
+void MetricsPage::add(Collect family) {
+  families_.push_back(std::move(family));
+}
 
 std::string MetricsPage::serialize(std::size_t i) const {
   std::vector<prometheus::MetricFamily> one;

@@ -14,9 +14,9 @@
 
 namespace qemon::exporters {
 
-/// A list of functions that collect one family each. Holds no figures itself: whoever adds a function keeps the integers
-/// behind it alive as long as the page. The server calls serialize(0), serialize(1), ... and yields in between, so that a
-/// big page never holds up the loop for long.
+/// A list of functions that collect one family each. Holds no figures itself: whoever adds a
+/// function keeps the integers behind it alive as long as the page. The server calls serialize(0),
+/// serialize(1), ... and yields in between, so that a big page never holds up the loop for long.
 class MetricsPage {
  public:
   using Collect = std::function<prometheus::MetricFamily()>;
@@ -24,8 +24,9 @@ class MetricsPage {
   /// Families appear in the order in which they were added. One name must not be added twice.
   void add(Collect family);
   [[nodiscard]] std::size_t size() const { return families_.size(); }
-  /// Collects family `i` now and returns its text in the Prometheus format 0.0.4. Empty if the family has no samples: a
-  /// figure that cannot be known is absent, and then so are its HELP and TYPE lines.
+  /// Collects family `i` now and returns its text in the Prometheus format 0.0.4. Empty if the
+  /// family has no samples: a figure that cannot be known is absent, and then so are its HELP and
+  /// TYPE lines.
   [[nodiscard]] std::string serialize(std::size_t i) const;
 
  private:
@@ -40,16 +41,17 @@ inline constexpr std::string_view metrics_content_type = "text/plain; version=0.
 /// An empty gauge family.
 [[nodiscard]] prometheus::MetricFamily gauge_family(std::string_view name, std::string_view help);
 
-/// Label names and values, for instance {{"vm", name}, {"event", event}}. Names are ours; values may come from anywhere.
+/// Label names and values, for instance {{"vm", name}, {"event", event}}. Names are ours; values
+/// may come from anywhere.
 using LabelList = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
-/// Adds one sample to a counter or gauge family. Bytes of a label value that are not UTF-8 become U+FFFD, because one
-/// wrong byte would make Prometheus reject the whole page.
+/// Adds one sample to a counter or gauge family. Bytes of a label value that are not UTF-8 become
+/// U+FFFD, because one wrong byte would make Prometheus reject the whole page.
 void add_value(prometheus::MetricFamily& family, LabelList labels, double value);
 
 /// The same for every type of number. Integers are exact up to 2^53.
 template <typename Number>
-  requires std::is_arithmetic_v<Number>
+requires std::is_arithmetic_v<Number>
 void add_sample(prometheus::MetricFamily& family, LabelList labels, Number value) {
   add_value(family, labels, static_cast<double>(value));
 }

@@ -1,4 +1,5 @@
-// TraceCounters: the engine's layer that needs no configuration: how often each event of one VM occurred.
+// TraceCounters: the engine's layer that needs no configuration: how often each event of one VM
+// occurred.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,9 @@
 
 namespace qemon::exporters {
 
-/// The sink at the end of one VM's decoder. Owned by the VM and kept over reconnects, restarts of QEMU and changes of the
-/// source, because counters never go back; event indexes are those of the VM's EventTable, which lives as long.
+/// The sink at the end of one VM's decoder. Owned by the VM and kept over reconnects, restarts of
+/// QEMU and changes of the source, because counters never go back; event indexes are those of the
+/// VM's EventTable, which lives as long.
 class TraceCounters : public trace::RecordSink {
  public:
   void on_record(const trace::Record& record) override {
@@ -34,7 +36,8 @@ class TraceCounters : public trace::RecordSink {
   [[nodiscard]] std::uint64_t records() const { return records_; }
   /// The time of the last record that had one, on the clock of its source; see trace::Record.
   [[nodiscard]] std::optional<std::int64_t> last_time_ns() const { return last_time_ns_; }
-  /// How often something was lost, and the sum of what QEMU said it lost (less than the truth where bytes were lost).
+  /// How often something was lost, and the sum of what QEMU said it lost (less than the truth where
+  /// bytes were lost).
   [[nodiscard]] std::uint64_t losses() const { return losses_; }
   [[nodiscard]] std::uint64_t lost_events() const { return lost_events_; }
 

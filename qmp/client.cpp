@@ -17,8 +17,8 @@
 namespace qemon::qmp {
 
 namespace asio = boost::asio;
-using nlohmann::json;
 using asio::ip::tcp;
+using nlohmann::json;
 
 namespace {
 
@@ -26,7 +26,8 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 using GenericEndpoint = asio::generic::stream_protocol::endpoint;
 
-// Connecting under a deadline. Shared by the coroutine and the deadline's handler, which may run after it.
+// Connecting under a deadline. Shared by the coroutine and the deadline's handler, which may run
+// after it.
 struct Attempt {
   explicit Attempt(const asio::any_io_executor& executor)
       : socket(executor), resolver(executor), deadline(executor) {}
@@ -58,7 +59,8 @@ Error connect_error(const boost::system::error_code& ec, const Endpoint& endpoin
   } else if (ec == boost::system::errc::connection_refused) {
     why = endpoint.transport == Transport::unix_socket
               ? "nobody listens on this socket: its QEMU has ended, or the path is not a socket; "
-                "start QEMU with " + option
+                "start QEMU with " +
+                    option
               : "connection refused: nobody listens there; start QEMU with " + option;
   } else if (ec == boost::system::errc::permission_denied) {
     why = "permission denied: allow this user to write to the socket and to enter its directories";
@@ -68,8 +70,8 @@ Error connect_error(const boost::system::error_code& ec, const Endpoint& endpoin
   return Error{std::move(why), std::error_code(ec.value(), std::generic_category())};
 }
 
-// The kernel does not queue a connect to a Unix socket whose backlog is full, and Boost 1.81 takes its EAGAIN for "in
-// progress" and then reports success. Only a connected socket has a peer.
+// The kernel does not queue a connect to a Unix socket whose backlog is full, and Boost 1.81 takes
+// its EAGAIN for "in progress" and then reports success. Only a connected socket has a peer.
 bool is_connected(Client::Socket& socket) {
   boost::system::error_code ec;
   socket.remote_endpoint(ec);
@@ -92,9 +94,9 @@ asio::awaitable<Result<std::vector<GenericEndpoint>>> addresses(AttemptPtr attem
   const std::string port = std::to_string(endpoint.port);
   auto [ec, results] = co_await attempt->resolver.async_resolve(endpoint.host, port, as_result);
   if (ec) {
-    co_return make_error(errc::invalid_argument, "cannot look up the host \"" +
-                                                     one_line(endpoint.host) +
-                                                     "\": " + ec.message());
+    co_return make_error(
+        errc::invalid_argument,
+        "cannot look up the host \"" + one_line(endpoint.host) + "\": " + ec.message());
   }
   for (const auto& result : results) found.emplace_back(result.endpoint());
   co_return std::move(found);
@@ -126,7 +128,9 @@ asio::awaitable<Result<void>> open_socket(AttemptPtr attempt, Endpoint endpoint)
   co_return failure;
 }
 
-asio::awaitable<Result<json>> fail(Error error) { co_return error; }
+asio::awaitable<Result<json>> fail(Error error) {
+  co_return error;
+}
 
 Error with_endpoint(Error error, const Endpoint& endpoint) {
   return wrap(std::move(error), one_line(to_string(endpoint)));
@@ -152,10 +156,10 @@ asio::awaitable<Result<std::unique_ptr<Client>>> Client::connect(asio::any_io_ex
   const auto opened = co_await open_socket(attempt, endpoint);
   attempt->deadline.cancel();
   if (attempt->expired) {
-    auto error = make_error(errc::timed_out, "no connection within " +
-                                                 to_text(options.handshake_deadline) +
-                                                 ": the host does not answer, or another client "
-                                                 "holds this monitor");
+    auto error =
+        make_error(errc::timed_out, "no connection within " + to_text(options.handshake_deadline) +
+                                        ": the host does not answer, or another client "
+                                        "holds this monitor");
     co_return with_endpoint(std::move(error), endpoint);
   }
   if (!opened) co_return with_endpoint(opened.error(), endpoint);
@@ -164,8 +168,8 @@ asio::awaitable<Result<std::unique_ptr<Client>>> Client::connect(asio::any_io_ex
   const auto used = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - start);
   // Whole seconds read better in the message, and a connection usually takes no time.
-  const auto left = used.count() < 100 ? options.handshake_deadline
-                                       : options.handshake_deadline - used;
+  const auto left =
+      used.count() < 100 ? options.handshake_deadline : options.handshake_deadline - used;
   const auto greeting = co_await Connection::handshake(client->connection_, left);
   if (!greeting) co_return with_endpoint(greeting.error(), endpoint);
   co_return std::move(client);
@@ -174,13 +178,17 @@ asio::awaitable<Result<std::unique_ptr<Client>>> Client::connect(asio::any_io_ex
 Client::Client(Socket socket, ClientOptions options)
     : connection_(std::make_shared<Connection>(std::move(socket))), options_(options) {}
 
-Client::~Client() { close(); }
+Client::~Client() {
+  close();
+}
 
 asio::awaitable<Result<Greeting>> Client::handshake() {
   return Connection::handshake(connection_, options_.handshake_deadline);
 }
 
-asio::awaitable<Error> Client::run() { return Connection::run(connection_); }
+asio::awaitable<Error> Client::run() {
+  return Connection::run(connection_);
+}
 
 asio::awaitable<Result<json>> Client::execute(std::string command, json arguments,
                                               std::chrono::milliseconds deadline) {
@@ -201,7 +209,9 @@ asio::awaitable<Result<json>> Client::execute_with_descriptor(std::string comman
                              deadline);
 }
 
-void Client::close() { connection_->end(make_error(errc::closed, "we closed the monitor connection")); }
+void Client::close() {
+  connection_->end(make_error(errc::closed, "we closed the monitor connection"));
+}
 
 void Client::on_event(std::function<void(const Event&)> callback) {
   connection_->on_event = std::move(callback);
@@ -211,10 +221,16 @@ void Client::on_round_trip(std::function<void(std::chrono::nanoseconds)> callbac
   connection_->on_round_trip = std::move(callback);
 }
 
-const Greeting& Client::greeting() const { return connection_->session().greeting(); }
+const Greeting& Client::greeting() const {
+  return connection_->session().greeting();
+}
 
-ClientStatistics Client::statistics() const { return connection_->statistics(); }
+ClientStatistics Client::statistics() const {
+  return connection_->statistics();
+}
 
-std::optional<PeerCredentials> Client::peer() const { return connection_->peer(); }
+std::optional<PeerCredentials> Client::peer() const {
+  return connection_->peer();
+}
 
 }  // namespace qemon::qmp

@@ -20,7 +20,8 @@ namespace qemon::qmp {
 
 class Connection;
 
-/// Commands run on QEMU's main loop, which device emulation may hold for seconds. Later than this, something is wrong.
+/// Commands run on QEMU's main loop, which device emulation may hold for seconds. Later than this,
+/// something is wrong.
 inline constexpr std::chrono::milliseconds default_deadline{5000};
 
 struct ClientOptions {
@@ -43,19 +44,21 @@ struct ClientStatistics {
 
 /// One connection's life: made when connected, destroyed on disconnect, never reset.
 ///
-/// Owner: whoever looks after the VM. It makes the client (`connect`, or the constructor and `handshake`), then spawns `run`,
-/// and calls `execute` from any number of coroutines. `close`, or the destructor, ends the session: `run` returns why, and
-/// every `execute` returns that reason. Coroutines that are suspended in here when the client is destroyed finish safely by
-/// themselves on the next turns of the executor; callbacks are not called any more. The executor's context must outlive the
-/// client.
+/// Owner: whoever looks after the VM. It makes the client (`connect`, or the constructor and
+/// `handshake`), then spawns `run`, and calls `execute` from any number of coroutines. `close`, or
+/// the destructor, ends the session: `run` returns why, and every `execute` returns that reason.
+/// Coroutines that are suspended in here when the client is destroyed finish safely by themselves
+/// on the next turns of the executor; callbacks are not called any more. The executor's context
+/// must outlive the client.
 ///
-/// Thread: one. Everything must happen on a single-threaded executor. Callbacks may call `close` and `execute`'s spawning, but
-/// must not throw.
+/// Thread: one. Everything must happen on a single-threaded executor. Callbacks may call `close`
+/// and `execute`'s spawning, but must not throw.
 class Client {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
 
-  /// Connects and shakes hands. Errors begin with the endpoint, and are errc::busy if somebody else holds the monitor.
+  /// Connects and shakes hands. Errors begin with the endpoint, and are errc::busy if somebody else
+  /// holds the monitor.
   static boost::asio::awaitable<Result<std::unique_ptr<Client>>> connect(
       boost::asio::any_io_executor executor, Endpoint endpoint, ClientOptions options);
 
@@ -65,21 +68,24 @@ class Client {
   Client& operator=(const Client&) = delete;
   ~Client();
 
-  /// Once, before `run`. Commands executed earlier wait for it. QMP events that come right behind the handshake are kept until
-  /// `run` starts, so there is time to call `on_event`.
+  /// Once, before `run`. Commands executed earlier wait for it. QMP events that come right behind
+  /// the handshake are kept until `run` starts, so there is time to call `on_event`.
   boost::asio::awaitable<Result<Greeting>> handshake();
 
-  /// Reads and writes until the session ends, and returns why. Without it no command is sent or answered.
+  /// Reads and writes until the session ends, and returns why. Without it no command is sent or
+  /// answered.
   boost::asio::awaitable<Error> run();
 
-  /// What QEMU returned for `command`. `arguments` is an object, or null for none. After `deadline` the answer is
-  /// errc::timed_out; a command that was still waiting to be sent is then never sent, but one on the wire may yet be carried
-  /// out. QEMU's refusals are errc::command_failed and its neighbours, with QEMU's own text.
-  boost::asio::awaitable<Result<nlohmann::json>> execute(std::string command, nlohmann::json arguments,
+  /// What QEMU returned for `command`. `arguments` is an object, or null for none. After `deadline`
+  /// the answer is errc::timed_out; a command that was still waiting to be sent is then never sent,
+  /// but one on the wire may yet be carried out. QEMU's refusals are errc::command_failed and its
+  /// neighbours, with QEMU's own text.
+  boost::asio::awaitable<Result<nlohmann::json>> execute(std::string command,
+                                                         nlohmann::json arguments,
                                                          std::chrono::milliseconds deadline);
 
-  /// The same, with a copy of the file descriptor `fd` for QEMU to take. Unix sockets only. `fd` may be closed as soon as this
-  /// has been called.
+  /// The same, with a copy of the file descriptor `fd` for QEMU to take. Unix sockets only. `fd`
+  /// may be closed as soon as this has been called.
   boost::asio::awaitable<Result<nlohmann::json>> execute_with_descriptor(
       std::string command, nlohmann::json arguments, int fd, std::chrono::milliseconds deadline);
 
@@ -98,7 +104,8 @@ class Client {
   [[nodiscard]] std::optional<PeerCredentials> peer() const;
 
  private:
-  // Shared with the coroutines that are suspended in it, so that neither the client nor they need to end first.
+  // Shared with the coroutines that are suspended in it, so that neither the client nor they need
+  // to end first.
   std::shared_ptr<Connection> connection_;
   ClientOptions options_;
 };

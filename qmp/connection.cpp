@@ -113,10 +113,12 @@ asio::awaitable<Error> Connection::run(Self self) {
   using asio::experimental::awaitable_operators::operator&&;
   // What came right behind the handshake.
   self->dispatch_all();
-  // Both end by themselves when the session does, because `end` closes the socket and rings the bell.
+  // Both end by themselves when the session does, because `end` closes the socket and rings the
+  // bell.
   auto both = read_loop(self) && write_loop(self);
   co_await std::move(both);
-  // Neither loop ends without a reason, except when the caller's cancellation throws it out of a wait.
+  // Neither loop ends without a reason, except when the caller's cancellation throws it out of a
+  // wait.
   if (!self->closed_) self->end(make_error(errc::closed, "the monitor session was cancelled"));
   co_return self->session_.end_reason();
 }
@@ -173,7 +175,8 @@ asio::awaitable<void> Connection::read_loop(Self self) {
 
 asio::awaitable<void> Connection::write_loop(Self self) {
   while (!self->closed_) {
-    // One command at a time: what waits stays in the session, where it is counted, limited and can be withdrawn.
+    // One command at a time: what waits stays in the session, where it is counted, limited and can
+    // be withdrawn.
     while (auto output = self->session_.next_output()) {
       const auto waiter = self->waiters_.find(output->id);
       if (waiter != self->waiters_.end()) waiter->second.sent = std::chrono::steady_clock::now();
@@ -185,7 +188,8 @@ asio::awaitable<void> Connection::write_loop(Self self) {
   }
 }
 
-// One read; false when the session has ended. Bounded, so that a VM that floods us gives others their turn.
+// One read; false when the session has ended. Bounded, so that a VM that floods us gives others
+// their turn.
 asio::awaitable<bool> Connection::read_some(Self self) {
   auto [ec, size] = co_await self->socket_.async_read_some(asio::buffer(self->input_), as_result);
   if (self->closed_) co_return false;
@@ -201,8 +205,7 @@ asio::awaitable<bool> Connection::read_some(Self self) {
 asio::awaitable<void> Connection::send(Self self, Output output) {
   std::string_view rest = output.bytes;
   while (!rest.empty() && !self->closed_) {
-    const ssize_t sent =
-        send_now(self->socket_.native_handle(), rest, output.descriptor.get());
+    const ssize_t sent = send_now(self->socket_.native_handle(), rest, output.descriptor.get());
     if (sent >= 0) {
       output.descriptor.reset();
       rest.remove_prefix(static_cast<std::size_t>(sent));
@@ -249,7 +252,8 @@ void Connection::answer(Reply reply) {
   Waiter& waiter = found->second;
   waiter.result = std::move(reply.result);
   waiter.timer.cancel();
-  const auto taken = std::chrono::steady_clock::now() - waiter.sent.value_or(std::chrono::steady_clock::now());
+  const auto taken =
+      std::chrono::steady_clock::now() - waiter.sent.value_or(std::chrono::steady_clock::now());
   ++statistics_.round_trips;
   statistics_.round_trip_sum += taken;
   statistics_.round_trip_last = taken;
@@ -260,8 +264,9 @@ void Connection::handshake_too_late(std::chrono::milliseconds deadline) {
   // The timer may have expired in the same turn in which the handshake succeeded.
   if (session_.ready() || session_.ended()) return;
   if (session_.greeted()) {
-    end(make_error(errc::timed_out, "the monitor greeted, but did not answer qmp_capabilities within " +
-                                        to_text(deadline) + ": QEMU's main loop is blocked"));
+    end(make_error(errc::timed_out,
+                   "the monitor greeted, but did not answer qmp_capabilities within " +
+                       to_text(deadline) + ": QEMU's main loop is blocked"));
   } else {
     end(make_error(errc::busy, "no greeting within " + to_text(deadline) +
                                    ": another client holds this monitor (a QEMU monitor serves one "

@@ -1,4 +1,5 @@
-// Connection: a Session on a socket; what Client and its suspended coroutines share. Heavy: for client.cpp and connection.cpp.
+// Connection: a Session on a socket; what Client and its suspended coroutines share. Heavy: for
+// client.cpp and connection.cpp.
 #pragma once
 
 #include <array>
@@ -19,8 +20,9 @@
 
 namespace qemon::qmp {
 
-/// Owned together by the Client and by each coroutine below, whose `self` is that share. Single-threaded, like the Client.
-/// Invariant: the socket is open exactly as long as the session has not ended and `end` has not been called.
+/// Owned together by the Client and by each coroutine below, whose `self` is that share.
+/// Single-threaded, like the Client. Invariant: the socket is open exactly as long as the session
+/// has not ended and `end` has not been called.
 class Connection {
  public:
   explicit Connection(Client::Socket socket);
@@ -54,7 +56,8 @@ class Connection {
     std::optional<Result<nlohmann::json>> result;
   };
 
-  /// Takes a command off the books when its coroutine ends in whatever way, even by being destroyed while it waits.
+  /// Takes a command off the books when its coroutine ends in whatever way, even by being destroyed
+  /// while it waits.
   struct Leave {
     Connection& connection;
     CommandId id;

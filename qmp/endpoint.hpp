@@ -1,4 +1,5 @@
-// Endpoint: where a VM's monitor is, as a person writes it: unix:PATH, tcp:HOST:PORT, hmp:unix:PATH, hmp:tcp:HOST:PORT.
+// Endpoint: where a VM's monitor is, as a person writes it: unix:PATH, tcp:HOST:PORT,
+// hmp:unix:PATH, hmp:tcp:HOST:PORT.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,9 @@ Result<Endpoint> parse_endpoint(std::string_view text);
 /// The text that parse_endpoint reads back.
 std::string to_string(const Endpoint& endpoint);
 
-/// Whether the VM is certain to run on this host, so that files it writes can be read here: a Unix socket, a loopback address,
-/// or the name localhost. Other names are not looked up: they may mean something else tomorrow.
+/// Whether the VM is certain to run on this host, so that files it writes can be read here: a Unix
+/// socket, a loopback address, or the name localhost. Other names are not looked up: they may mean
+/// something else tomorrow.
 bool is_on_this_host(const Endpoint& endpoint);
 
 }  // namespace qemon::qmp

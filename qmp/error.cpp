@@ -51,7 +51,9 @@ const std::error_category& qmp_category() {
   return category;
 }
 
-std::error_code make_error_code(errc code) { return {static_cast<int>(code), qmp_category()}; }
+std::error_code make_error_code(errc code) {
+  return {static_cast<int>(code), qmp_category()};
+}
 
 Error make_error(errc code, std::string detail) {
   return Error{std::move(detail), make_error_code(code)};

@@ -10,13 +10,14 @@
 namespace qemon::qmp {
 
 enum class errc {
-  timed_out = 1,      ///< No answer before the deadline: QEMU's main loop is blocked, or nobody reads our commands.
-  busy,               ///< Connected, but no greeting: a monitor serves one client at a time.
-  closed,             ///< The session is over: the peer hung up, or we closed it.
-  protocol,           ///< The peer does not talk QMP, or no longer does.
-  line_too_long,      ///< A message is longer than we accept.
-  queue_full,         ///< Too many commands wait for a peer that does not answer.
-  unsupported,        ///< This connection cannot do that (a human monitor, descriptors over TCP).
+  timed_out = 1,  ///< No answer before the deadline: QEMU's main loop is blocked, or nobody reads
+                  ///< our commands.
+  busy,           ///< Connected, but no greeting: a monitor serves one client at a time.
+  closed,         ///< The session is over: the peer hung up, or we closed it.
+  protocol,       ///< The peer does not talk QMP, or no longer does.
+  line_too_long,  ///< A message is longer than we accept.
+  queue_full,     ///< Too many commands wait for a peer that does not answer.
+  unsupported,    ///< This connection cannot do that (a human monitor, descriptors over TCP).
   invalid_argument,   ///< We refuse to send it.
   command_failed,     ///< QEMU said no: GenericError, and every class not listed here.
   command_not_found,  ///< This QEMU does not have the command.
@@ -34,10 +35,12 @@ Error make_error(errc code, std::string detail);
 /// The code for the `class` member of a QMP error reply.
 errc errc_of_class(std::string_view error_class);
 
-/// Whether QEMU understood the command and refused it, so that the session goes on and the answer will not change by itself.
+/// Whether QEMU understood the command and refused it, so that the session goes on and the answer
+/// will not change by itself.
 bool is_refusal(const Error& error);
 
-/// `text` fit for the inside of a one-line message: control characters become blanks, and it is cut after `bytes_max` bytes.
+/// `text` fit for the inside of a one-line message: control characters become blanks, and it is cut
+/// after `bytes_max` bytes.
 std::string one_line(std::string_view text, std::size_t bytes_max = 200);
 
 }  // namespace qemon::qmp

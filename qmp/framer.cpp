@@ -61,7 +61,8 @@ Result<Framer::Step> Framer::scan_outside() {
     }
     if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
       // Wait for the rest of the line, because the message quotes it.
-      const bool enough = buffer_.size() - scan_ >= excerpt_bytes || buffer_.find('\n', scan_) != buffer_.npos;
+      const bool enough =
+          buffer_.size() - scan_ >= excerpt_bytes || buffer_.find('\n', scan_) != buffer_.npos;
       if (enough) return not_a_message();
       return Step::more;
     }
@@ -121,7 +122,8 @@ Error Framer::not_a_message() const {
   std::string_view line = std::string_view(buffer_).substr(scan_, excerpt_bytes);
   line = line.substr(0, line.find('\n'));
   std::string text = "this is not a QMP monitor: it sent \"" + one_line(line) + "\"";
-  // The first line of a human monitor, since ever: QEMU 7.2.22 monitor - type 'help' for more information
+  // The first line of a human monitor, since ever: QEMU 7.2.22 monitor - type 'help' for more
+  // information
   if (line.starts_with("QEMU ") && line.find("monitor") != line.npos) {
     text += "; this is a human monitor (-monitor): give QEMU a -qmp as well, and use that";
   }

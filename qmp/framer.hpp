@@ -1,4 +1,5 @@
-// Framer: cuts the byte stream of a QMP server into messages, and refuses what would be dangerous to parse.
+// Framer: cuts the byte stream of a QMP server into messages, and refuses what would be dangerous
+// to parse.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +11,13 @@
 
 namespace qemon::qmp {
 
-/// A message is one JSON object on one line that ends in CRLF or LF. With `-mon pretty=on` it is spread over many lines; such a
-/// message starts with a brace alone on its line, and ends where that brace closes. A line that ends in the middle of any
-/// other message is an error at once, so that a damaged stream is noticed and not waited for.
+/// A message is one JSON object on one line that ends in CRLF or LF. With `-mon pretty=on` it is
+/// spread over many lines; such a message starts with a brace alone on its line, and ends where
+/// that brace closes. A line that ends in the middle of any other message is an error at once, so
+/// that a damaged stream is noticed and not waited for.
 ///
-/// Length and nesting are limited while scanning, before a recursive parser sees the text. After an error the framer stays in
-/// error: there is no way to know where the next message would start.
+/// Length and nesting are limited while scanning, before a recursive parser sees the text. After an
+/// error the framer stays in error: there is no way to know where the next message would start.
 class Framer {
  public:
   Framer(std::size_t line_bytes_max, std::size_t depth_max)
@@ -23,7 +25,8 @@ class Framer {
 
   void feed(std::string_view bytes);
 
-  /// The next complete message, or nothing when more bytes are needed. The view is valid until the next call of feed or next.
+  /// The next complete message, or nothing when more bytes are needed. The view is valid until the
+  /// next call of feed or next.
   Result<std::optional<std::string_view>> next();
 
  private:

@@ -37,7 +37,8 @@ std::vector<pid_t> threads_of(const json& list) {
     if (found == entry.end() || !found->is_number_integer()) continue;
     const auto id = found->get<std::int64_t>();
     // -1 stands for "no thread" on hosts that cannot tell.
-    if (id > 0 && id <= std::numeric_limits<pid_t>::max()) threads.push_back(static_cast<pid_t>(id));
+    if (id > 0 && id <= std::numeric_limits<pid_t>::max())
+      threads.push_back(static_cast<pid_t>(id));
   }
   return threads;
 }
@@ -47,7 +48,8 @@ std::string accelerator_of(const json& kvm, const json& accelerators) {
   if (enabled != kvm.end() && *enabled == true) return "kvm";
   const std::string named = text_of(accelerators, "enabled");
   if (!named.empty()) return named;
-  // Xen, HVF and others exist, but before 10.2 QEMU does not say so; on a Linux host without KVM it is TCG.
+  // Xen, HVF and others exist, but before 10.2 QEMU does not say so; on a Linux host without KVM it
+  // is TCG.
   return enabled != kvm.end() ? "tcg" : "";
 }
 
@@ -87,8 +89,7 @@ asio::awaitable<Result<Identity>> query_identity(Client& client, milliseconds de
   questions[machine].arguments = std::move(machine_type);
 
   for (Question& question : questions) {
-    auto answer =
-        co_await ask(client, question.command, std::move(question.arguments), deadline);
+    auto answer = co_await ask(client, question.command, std::move(question.arguments), deadline);
     if (!answer) co_return wrap(answer.error(), "identity");
     question.answer = std::move(*answer);
   }

@@ -24,16 +24,18 @@ struct Identity {
   std::string accelerator;  ///< "kvm", "tcg"; from QEMU 10.2 on whatever it says.
   std::string machine;      ///< "pc-i440fx-7.2".
   std::string run_state;    ///< "running", "paused", ...
-  std::vector<pid_t> vcpu_threads;  ///< As QEMU sees them. Under TCG with -icount all vCPUs share one.
+  std::vector<pid_t>
+      vcpu_threads;  ///< As QEMU sees them. Under TCG with -icount all vCPUs share one.
   std::vector<pid_t> iothreads;
 };
 
-/// Asks for everything above. A command that this QEMU does not have, or that fails, leaves its field empty; a session that
-/// ends, or an answer that does not come, is an error.
+/// Asks for everything above. A command that this QEMU does not have, or that fails, leaves its
+/// field empty; a session that ends, or an answer that does not come, is an error.
 boost::asio::awaitable<Result<Identity>> query_identity(
     Client& client, std::chrono::milliseconds deadline = default_deadline);
 
-/// What the VM is doing now, as in Identity::run_state. Also the cheapest way to learn whether the monitor still answers.
+/// What the VM is doing now, as in Identity::run_state. Also the cheapest way to learn whether the
+/// monitor still answers.
 boost::asio::awaitable<Result<std::string>> query_run_state(
     Client& client, std::chrono::milliseconds deadline = default_deadline);
 

@@ -55,7 +55,8 @@ Result<Message> parse_greeting(const json& qmp, std::string_view text) {
   greeting.package = one_line(string_member(version, "package"));
   const auto capabilities = qmp.find("capabilities");
   if (capabilities != qmp.end() && capabilities->is_array()) {
-    greeting.oob = std::find(capabilities->begin(), capabilities->end(), "oob") != capabilities->end();
+    greeting.oob =
+        std::find(capabilities->begin(), capabilities->end(), "oob") != capabilities->end();
   }
   return Message(std::move(greeting));
 }
@@ -81,7 +82,8 @@ Result<Message> parse_event(json& message, std::string_view text) {
   }
   const auto stamp = message.find("timestamp");
   if (stamp != message.end() && stamp->is_object()) {
-    // QEMU writes -1 in both when it cannot tell the time; that becomes the epoch. The bound keeps the sum from overflowing.
+    // QEMU writes -1 in both when it cannot tell the time; that becomes the epoch. The bound keeps
+    // the sum from overflowing.
     const auto seconds = stamp->value("seconds", json(-1));
     const auto microseconds = stamp->value("microseconds", json(-1));
     constexpr std::int64_t seconds_max = 1LL << 33;

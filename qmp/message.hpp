@@ -1,4 +1,5 @@
-// What a QMP server sends, parsed: greeting, return, error, event. Includes the whole of nlohmann/json: for .cpp files.
+// What a QMP server sends, parsed: greeting, return, error, event. Includes the whole of
+// nlohmann/json: for .cpp files.
 #pragma once
 
 #include <chrono>
@@ -32,7 +33,8 @@ struct EventMessage {
 
 using Message = std::variant<Greeting, ReturnMessage, ErrorMessage, EventMessage>;
 
-/// Parses one message as cut by Framer, which has checked its nesting. Errors have the code errc::protocol.
+/// Parses one message as cut by Framer, which has checked its nesting. Errors have the code
+/// errc::protocol.
 Result<Message> parse_message(std::string_view text);
 
 }  // namespace qemon::qmp

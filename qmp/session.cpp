@@ -12,7 +12,8 @@ namespace {
 
 using nlohmann::json;
 
-// Our ids are strings of their own kind, so that a reply meant for somebody else (a proxy in between) is recognised.
+// Our ids are strings of their own kind, so that a reply meant for somebody else (a proxy in
+// between) is recognised.
 constexpr std::string_view id_prefix = "qemon-";
 
 std::optional<CommandId> parse_id(std::string_view text) {
@@ -90,8 +91,8 @@ std::optional<Output> Session::next_output() {
   }
   const auto first = queue_.begin();
   const bool has_descriptor = static_cast<bool>(first->second.descriptor);
-  // QEMU keeps the descriptors of one message only (chardev/char-socket.c): a second that arrives before the first was used
-  // replaces it, and the first command would take the second one's file.
+  // QEMU keeps the descriptors of one message only (chardev/char-socket.c): a second that arrives
+  // before the first was used replaces it, and the first command would take the second one's file.
   if (has_descriptor && descriptor_on_wire()) return std::nullopt;
   Output output{first->first, std::move(first->second.bytes), std::move(first->second.descriptor)};
   queued_bytes_ -= output.bytes.size();
@@ -160,7 +161,8 @@ std::optional<Incoming> Session::take(ReturnMessage message) {
 std::optional<Incoming> Session::take(ErrorMessage message) {
   const std::string desc = one_line(message.desc.empty() ? message.error_class : message.desc);
   if (!message.id) {
-    // Only a server that could not parse what we sent answers without an id, and what it lost is unknown.
+    // Only a server that could not parse what we sent answers without an id, and what it lost is
+    // unknown.
     end(make_error(errc::protocol, "the monitor could not parse what we sent: " + desc));
     return std::nullopt;
   }

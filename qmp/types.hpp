@@ -22,19 +22,22 @@ struct Version {
 /// The first message of a QMP server.
 struct Greeting {
   Version version;
-  std::string package;  ///< What the distribution calls its build, such as "Debian 1:7.2+dfsg-7+deb12u18"; may be empty.
+  std::string package;  ///< What the distribution calls its build, such as "Debian
+                        ///< 1:7.2+dfsg-7+deb12u18"; may be empty.
   bool oob = false;     ///< The server offers out-of-band execution. We do not use it.
 };
 
-/// A QMP event (an asynchronous monitor message, not a trace event). A view: valid only while the callback runs.
+/// A QMP event (an asynchronous monitor message, not a trace event). A view: valid only while the
+/// callback runs.
 struct Event {
   std::string_view name;
   const nlohmann::json& data;  ///< An object; empty when the event carries none.
   std::chrono::system_clock::time_point time;
 };
 
-/// Who is at the other end of a Unix socket, as the kernel recorded it when the peer began to listen. After `-runas` this is
-/// not QEMU's user any more (measured on 7.2): look at its threads in /proc for that.
+/// Who is at the other end of a Unix socket, as the kernel recorded it when the peer began to
+/// listen. After `-runas` this is not QEMU's user any more (measured on 7.2): look at its threads
+/// in /proc for that.
 struct PeerCredentials {
   pid_t pid = 0;  ///< 0 if the process cannot be seen from this pid namespace.
   uid_t uid = 0;

@@ -30,20 +30,16 @@ struct FileTailOptions {
   std::chrono::milliseconds quiet{200};
 };
 
-/// Polled: the caller calls read() when it wants bytes, and nothing here blocks or waits. What is
-/// promised:
+/// Polled: the caller calls read() when it wants bytes, and nothing here blocks or waits. Promises:
 /// * Every byte of the stream is given out once, in order, in whatever pieces it is written.
 /// * Rename, deletion: the open file is read on for as long as it grows. The stream goes over to
-/// the file that is at the path
-///   once that has content and the old one is quiet; a writer that never reopens its file (rotated
-///   behind its back) is therefore followed for ever.
+///   the file that is at the path once that has content and the old one is quiet; a writer that
+///   never reopens its file (rotated behind its back) is therefore followed for ever.
 /// * Truncation: noticed when the file is shorter than what was read, or when the last 64 bytes
-/// that were read are not there any
-///   more (the file grew again between two polls). What was written and truncated between two polls
-///   is lost to any reader.
+///   that were read are not there any more (the file grew again between two polls). What was
+///   written and truncated between two polls is lost to any reader.
 /// * A file that begins with a hole (truncated under a writer without O_APPEND, or a consumed range
-/// given back) is read from
-///   behind the hole.
+///   given back) is read from behind the hole.
 /// Regular files only. Not thread-safe.
 class FileTail {
  public:

@@ -311,9 +311,10 @@ const char* FormatScanner::match_padded(const Step& step, const char* at, const 
     } else {
       const std::size_t prefix = rest.starts_with("0x") ? 2 : 0;
       std::size_t size = prefix;
-      while (size < rest.size() && size < prefix + 16 && digit_value(rest[size]) < 16) ++size;
+      value.bits = 0;
+      for (; size < rest.size() && size < prefix + 16 && digit_value(rest[size]) < 16; ++size)
+        value.bits = value.bits * 16 + digit_value(rest[size]);
       if (size == prefix) return nullptr;
-      std::from_chars(at + prefix, at + size, value.bits, 16);
       at += size;
     }
   } else {

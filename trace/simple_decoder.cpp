@@ -52,6 +52,13 @@ void SimpleDecoder::resume() {
 }
 
 Result<void> SimpleDecoder::read_head(std::string_view head) {
+  // A file that was truncated under its writer begins with a hole. It is still the same QEMU's.
+  constexpr std::uint64_t hole = 0;
+  if (stream_.has_mappings() && head.size() >= sizeof hole &&
+      may_be(hole, head.data(), head.size())) {
+    resume();
+    return {};
+  }
   restart();
   stream_.follow_catalog();
   std::size_t at = decode_start(head);

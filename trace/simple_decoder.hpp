@@ -1,5 +1,4 @@
-// SimpleDecoder: turns the bytes of a trace file of QEMU's `simple` backend (format version 4) into
-// records.
+// SimpleDecoder: turns the bytes of QEMU's `simple` trace files (version 4) into records.
 #pragma once
 
 #include <cstddef>
@@ -23,20 +22,20 @@ struct SimpleDecoderOptions {
 
 /// Promises about damage (missing bytes after a full disk, foreign bytes in between, flipped bits):
 /// * A record is counted whenever its own head of 32 bytes is intact: type 1, a mapped event id, a
-/// possible length, the
-///   process id of the records before it, and a time near theirs. (The first record of a stream,
-///   which has none before it, has to agree with a record that follows it within 16 KiB.)
+///   possible length, the process id of the records before it, and a time near theirs. (The first
+///   record of a stream has to agree with a record that follows it within 16 KiB instead.)
 /// * Its arguments are given out only if nothing speaks against them: they fill the record exactly
-/// as the catalog declares
-///   them, and what follows the record begins like a record, or the data ends there. A record that
-///   was cut short, and whose length therefore reaches into its neighbours, is thus counted by name
-///   and never adds a wrong value.
+///   as the catalog declares them, and what follows begins like a record, or the data ends there.
+///   A record that was cut short, and whose length therefore reaches into its neighbours, is thus
+///   counted by name and adds no wrong value.
 /// * After damage, decoding goes on at the next place that looks like a record of this stream. Each
-/// run of damage counts one
-///   resync and one error, adds its bytes to `lost_bytes`, and tells the sink of a loss.
+///   run of damage counts one resync and one error, adds its bytes to `lost_bytes`, and tells the
+///   sink of a loss.
 /// * Nothing can tell when the gap fits exactly: as many bytes are missing as lie between the same
-/// place in two records of equal
-///   size. One record then has the beginning of the first and the rest of the second.
+///   place in two records of equal size. One record then has the beginning of the first and the
+///   rest of the second.
+/// * Bytes that end exactly behind a damaged record make it look sound: it is not held back to see
+///   what follows, because a record has to be given out when it is written.
 ///
 /// A `simple` header where a record should begin starts the stream anew. A stream that does not
 /// begin with one is refused: its bytes are passed over until restart(), and problem() says why.
@@ -54,7 +53,8 @@ class SimpleDecoder final : public Decoder {
 
   /// For a file that is not followed from its beginning: learns from its first bytes (the header
   /// and the mappings that follow it; decode_bytes_max of them are plenty) and continues as after
-  /// resume(). Fails if they are no head of a trace file.
+  /// resume(). A hole instead of a head means resume(), once mappings are known. Fails if the bytes
+  /// are no head of a trace file.
   [[nodiscard]] Result<void> read_head(std::string_view head);
   /// What decode() is given next is from the same stream, but from any place further on: the search
   /// for the first record there is no error. Also right after a `copytruncate`, when the file

@@ -1,5 +1,4 @@
-// The byte layout of QEMU's `simple` trace files, format version 4 (trace/simple.c of QEMU 2.8
-// to 11.0).
+// The byte layout of QEMU's `simple` trace files, version 4 (trace/simple.c of QEMU 2.8 to 11.0).
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,4 @@
-// SimpleStream: what is known about one `simple` trace, and what stands at a place of it judged by
-// that. SimpleDecoder's other half.
+// SimpleStream: what is known about one `simple` trace, and judges by it what stands at a place.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +12,8 @@
 
 namespace qemon::trace {
 
+/// The knowledge half of SimpleDecoder, which owns it: mappings, argument layouts, process id and
+/// time of the records so far. Reads only the bytes that it is shown; counts and reports nothing.
 class SimpleStream {
  public:
   /// `torn`: what is there may be the beginning of any of them. `nothing`: no bytes. `bad`: none of

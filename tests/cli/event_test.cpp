@@ -19,16 +19,21 @@ void expect(const Outcome& outcome, int status, const std::string& out, const st
 
 TEST(EventList, ShowsStateAndRecords) {
   FakeDaemon daemon;
-  daemon.answer("GET /v1/events?pattern=virtio_blk_%2A&vm=web1&enabled=1", 200, R"({"vms":[{"vm":"web1","events":[
-{"name":"virtio_blk_handle_read","state":"enabled","held":true,"found_on":false,"switched_off_by_others":false,"records":12345},
-{"name":"x","state":"disabled","held":false,"found_on":true,"switched_off_by_others":true,"records":0}],"error":""}]})");
+  daemon.answer("GET /v1/events?pattern=virtio_blk_%2A&vm=web1&enabled=1", 200,
+                R"({"vms":[{"vm":"web1","events":[
+{"name":"virtio_blk_handle_read","state":"enabled","held":true,"found_on":false,
+  "switched_off_by_others":false,"records":12345},
+{"name":"x","state":"disabled","held":false,"found_on":true,"switched_off_by_others":true,
+  "records":0}],"error":""}]})");
 
-  const auto outcome = run_qemon({"event", "list", "virtio_blk_*", "--vm", "web1", "--enabled"}, daemon.path());
+  const auto outcome =
+      run_qemon({"event", "list", "virtio_blk_*", "--vm", "web1", "--enabled"}, daemon.path());
 
   expect(outcome, 0,
          "VM    EVENT                   STATE     HELD  RECORDS  NOTE\n"
          "web1  virtio_blk_handle_read  enabled   yes     12345\n"
-         "web1  x                       disabled  no          0  was on before qemond attached, switched off by others\n",
+         "web1  x                       disabled  no          0  was on before qemond attached, "
+         "switched off by others\n",
          "");
 }
 
@@ -36,16 +41,20 @@ TEST(EventList, AsksForEverythingWithoutArguments) {
   FakeDaemon daemon;
   daemon.answer("GET /v1/events", 200, R"({"vms":[]})");
 
-  expect(run_qemon({"event", "list"}, daemon.path()), 0, "VM  EVENT  STATE  HELD  RECORDS  NOTE\n", "");
+  expect(run_qemon({"event", "list"}, daemon.path()), 0, "VM  EVENT  STATE  HELD  RECORDS  NOTE\n",
+         "");
   EXPECT_THAT(daemon.requests(), ElementsAre("GET /v1/events"));
 }
 
 TEST(EventList, FailsForAPatternThatMatchesNothing) {
   FakeDaemon daemon;
-  daemon.answer("GET /v1/events?pattern=foo_%2A", 200, R"({"vms":[{"vm":"web1","events":[],"error":""}]})");
-  daemon.answer("GET /v1/events?pattern=foo_%2A&enabled=1", 200, R"({"vms":[{"vm":"web1","events":[],"error":""}]})");
+  daemon.answer("GET /v1/events?pattern=foo_%2A", 200,
+                R"({"vms":[{"vm":"web1","events":[],"error":""}]})");
+  daemon.answer("GET /v1/events?pattern=foo_%2A&enabled=1", 200,
+                R"({"vms":[{"vm":"web1","events":[],"error":""}]})");
 
-  expect(run_qemon({"event", "list", "foo_*"}, daemon.path()), 1, "VM  EVENT  STATE  HELD  RECORDS  NOTE\n",
+  expect(run_qemon({"event", "list", "foo_*"}, daemon.path()), 1,
+         "VM  EVENT  STATE  HELD  RECORDS  NOTE\n",
          "qemon: no event matches 'foo_*': see 'qemon event list'\n");
   expect(run_qemon({"event", "list", "foo_*", "--enabled"}, daemon.path()), 0,
          "VM  EVENT  STATE  HELD  RECORDS  NOTE\n", "");
@@ -53,7 +62,8 @@ TEST(EventList, FailsForAPatternThatMatchesNothing) {
 
 TEST(EventList, ShowsWhatOneVmHasAndWhyAnotherHasNothing) {
   FakeDaemon daemon;
-  daemon.answer("GET /v1/events", 200, R"({"vms":[{"vm":"a","events":[{"name":"x","state":"disabled"}],"error":""},
+  daemon.answer("GET /v1/events", 200,
+                R"({"vms":[{"vm":"a","events":[{"name":"x","state":"disabled"}],"error":""},
     {"vm":"b","events":[],"error":"not attached: Connection refused"}]})");
 
   expect(run_qemon({"event", "list"}, daemon.path()), 1,
@@ -65,12 +75,16 @@ TEST(EventList, ShowsWhatOneVmHasAndWhyAnotherHasNothing) {
 TEST(EventOn, SaysWhatChangedWhere) {
   FakeDaemon daemon;
   daemon.answer("POST /v1/events", 200, R"({"vms":[
-    {"vm":"web1","changed":["virtio_blk_handle_read","virtio_blk_handle_write","virtio_blk_req_complete"],"already":["a"],
+    {"vm":"web1",
+  "changed":["virtio_blk_handle_read","virtio_blk_handle_write","virtio_blk_req_complete"],
+  "already":["a"],
      "unavailable":[],"unknown":[],"kept":[],"failed":[],"error":""},
-    {"vm":"web2","changed":["a"],"already":[],"unavailable":["qxl_a","qxl_b"],"unknown":[],"kept":[],"failed":[],"error":""}]})");
+    {"vm":"web2","changed":["a"],"already":[],"unavailable":["qxl_a","qxl_b"],"unknown":[],
+  "kept":[],"failed":[],"error":""}]})");
 
   expect(run_qemon({"event", "on", "virtio_blk_*", "a"}, daemon.path()), 0,
-         "web1: 3 events on (virtio_blk_handle_read, virtio_blk_handle_write, virtio_blk_req_complete)\n"
+         "web1: 3 events on (virtio_blk_handle_read, virtio_blk_handle_write, "
+         "virtio_blk_req_complete)\n"
          "web1: 1 already on\n"
          "web2: 1 event on (a)\n",
          "qemon: web2: unavailable (compiled out of this QEMU): qxl_a, qxl_b\n");
@@ -83,7 +97,8 @@ TEST(EventOn, NamesOneVmToTheDaemon) {
   daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"w","changed":["a"]}]})");
 
   expect(run_qemon({"event", "on", "a", "--vm", "w"}, daemon.path()), 0, "w: 1 event on (a)\n", "");
-  EXPECT_THAT(daemon.requests(), ElementsAre(R"(POST /v1/events {"action":"on","patterns":["a"],"vm":"w"})"));
+  EXPECT_THAT(daemon.requests(),
+              ElementsAre(R"(POST /v1/events {"action":"on","patterns":["a"],"vm":"w"})"));
 }
 
 TEST(EventOn, ShortensLongLists) {
@@ -98,7 +113,8 @@ TEST(EventOn, ShortensLongLists) {
 
 TEST(EventOn, FailsForAPatternThatNoVmKnows) {
   FakeDaemon daemon;
-  daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"web1","changed":[],"unknown":["foo_*"]}]})");
+  daemon.answer("POST /v1/events", 200,
+                R"({"vms":[{"vm":"web1","changed":[],"unknown":["foo_*"]}]})");
 
   expect(run_qemon({"event", "on", "foo_*"}, daemon.path()), 1, "",
          "qemon: web1: no event matches 'foo_*': see 'qemon event list'\n");
@@ -107,7 +123,8 @@ TEST(EventOn, FailsForAPatternThatNoVmKnows) {
 TEST(EventOn, OnlyNotesAPatternThatAnotherVmKnows) {
   FakeDaemon daemon;
   daemon.answer("POST /v1/events", 200,
-                R"({"vms":[{"vm":"a","changed":["x"],"unknown":[]},{"vm":"b","changed":[],"unknown":["x"]}]})");
+                R"({"vms":[{"vm":"a","changed":["x"],"unknown":[]},{"vm":"b","changed":[],
+  "unknown":["x"]}]})");
 
   expect(run_qemon({"event", "on", "x"}, daemon.path()), 0, "a: 1 event on (x)\n",
          "qemon: b: no event matches 'x'\n");
@@ -124,7 +141,8 @@ TEST(EventOn, FailsIfEverythingIsUnavailable) {
 TEST(EventOn, FailsForEventsThatCouldNotBeSwitchedAndVmsThatCouldNotBeAsked) {
   FakeDaemon daemon;
   daemon.answer("POST /v1/events", 200, R"({"vms":[
-    {"vm":"a","changed":["x"],"failed":[{"name":"y","why":"no answer in 5 s"},{"name":"z","why":"no answer in 5 s"}]},
+    {"vm":"a","changed":["x"],"failed":[{"name":"y","why":"no answer in 5 s"},{"name":"z",
+  "why":"no answer in 5 s"}]},
     {"vm":"b","error":"not attached: Connection refused"}]})");
 
   expect(run_qemon({"event", "on", "*"}, daemon.path()), 1, "a: 1 event on (x)\n",
@@ -145,21 +163,24 @@ TEST(EventOn, JsonKeepsTheErrorsOnStandardError) {
   daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"a","unknown":["x"]}]})");
 
   expect(run_qemon({"event", "on", "x", "--output", "json"}, daemon.path()), 1,
-         "{\n  \"vms\": [\n    {\n      \"vm\": \"a\",\n      \"unknown\": [\n        \"x\"\n      ]\n    }\n  ]\n}\n",
+         "{\n  \"vms\": [\n    {\n      \"vm\": \"a\",\n      \"unknown\": [\n        \"x\"\n      "
+         "]\n    }\n  ]\n}\n",
          "qemon: a: no event matches 'x': see 'qemon event list'\n");
 }
 
 TEST(EventOff, SaysWhatIsOffAndWhatIsKept) {
   FakeDaemon daemon;
   daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"web1","changed":["a","b"],"already":["c"],
-    "kept":[{"name":"d","why":"was on before qemond attached"},{"name":"e","why":"was on before qemond attached"}]}]})");
+    "kept":[{"name":"d","why":"was on before qemond attached"},{"name":"e",
+  "why":"was on before qemond attached"}]}]})");
 
   expect(run_qemon({"event", "off", "*"}, daemon.path()), 0,
          "web1: 2 events off (a, b)\n"
          "web1: 1 already off\n"
          "web1: 2 kept, was on before qemond attached (d, e)\n",
          "");
-  EXPECT_THAT(daemon.requests(), ElementsAre(R"(POST /v1/events {"action":"off","patterns":["*"]})"));
+  EXPECT_THAT(daemon.requests(),
+              ElementsAre(R"(POST /v1/events {"action":"off","patterns":["*"]})"));
 }
 
 TEST(EventOff, ShowsTheRefusal) {
@@ -174,7 +195,8 @@ TEST(EventOff, EscapesNamesFromOutside) {
   FakeDaemon daemon;
   daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"w\u001b[1m","changed":["a\nb"]}]})");
 
-  expect(run_qemon({"event", "off", "*"}, daemon.path()), 0, "w\\x1b[1m: 1 event off (a\\nb)\n", "");
+  expect(run_qemon({"event", "off", "*"}, daemon.path()), 0, "w\\x1b[1m: 1 event off (a\\nb)\n",
+         "");
 }
 
 }  // namespace

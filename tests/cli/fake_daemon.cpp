@@ -91,7 +91,8 @@ void FakeDaemon::serve_one(int connection) {
   if (error) return;
 
   const std::scoped_lock lock(mutex_);
-  const std::string asked = std::string(request.method_string()) + " " + std::string(request.target());
+  const std::string asked =
+      std::string(request.method_string()) + " " + std::string(request.target());
   requests_.push_back(asked + (request.body().empty() ? "" : " " + request.body()));
   if (!raw_.empty()) {
     boost::asio::write(socket, boost::asio::buffer(raw_), error);

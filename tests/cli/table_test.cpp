@@ -35,7 +35,9 @@ TEST(Table, CountsColumnsOfNamesThatAreNotAscii) {
             "a\\n  2\n");
 }
 
-TEST(Table, PrintsItsTitlesWithoutRows) { EXPECT_EQ(text_of(Table({{"A"}, {"B"}})), "A  B\n"); }
+TEST(Table, PrintsItsTitlesWithoutRows) {
+  EXPECT_EQ(text_of(Table({{"A"}, {"B"}})), "A  B\n");
+}
 
 }  // namespace
 }  // namespace qemon::cli

@@ -65,12 +65,15 @@ TEST(Text, UnderstandsDurations) {
 }
 
 TEST(Text, RefusesWhatIsNoDuration) {
-  for (const char* const text : {"", "s", "60", "-1s", "1e3s", "inf", "infs", "nans", "1 s", "1x", "1sec", "0x10s"})
+  for (const char* const text :
+       {"", "s", "60", "-1s", "1e3s", "inf", "infs", "nans", "1 s", "1x", "1sec", "0x10s"})
     EXPECT_FALSE(parse_duration(text).has_value()) << text;
   EXPECT_EQ(parse_duration("0s").error().detail, "'0s' is no time at all: give a duration above 0");
 }
 
-TEST(Text, EncodesForARequest) { EXPECT_EQ(percent_encode("a-B.9_~ /*?&=%\xff"), "a-B.9_~%20%2F%2A%3F%26%3D%25%FF"); }
+TEST(Text, EncodesForARequest) {
+  EXPECT_EQ(percent_encode("a-B.9_~ /*?&=%\xff"), "a-B.9_~%20%2F%2A%3F%26%3D%25%FF");
+}
 
 }  // namespace
 }  // namespace qemon::cli

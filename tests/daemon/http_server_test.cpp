@@ -47,7 +47,8 @@ class RawClient {
     } else {
       sockaddr_in to{};
       to.sin_family = AF_INET;
-      to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+      to.sin_port =
+          htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
       to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
       connect(AF_INET, &to, sizeof to);
     }
@@ -82,7 +83,9 @@ class RawClient {
     for (std::string piece = receive_some(); !piece.empty(); piece = receive_some()) all += piece;
     return all;
   }
-  void set_receive_buffer(int bytes) { ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes); }
+  void set_receive_buffer(int bytes) {
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  }
   void finish_sending() { ::shutdown(fd_.get(), SHUT_WR); }
 
  private:
@@ -110,7 +113,8 @@ asio::awaitable<HttpResponse> echo(HttpRequest request) {
   } else {
     response.body = request.method + " " + request.path;
     for (const auto& [key, value] : request.query) response.body += " " + key + "=" + value;
-    if (request.peer && request.path == "/") response.body += " pid=" + std::to_string(request.peer->pid);
+    if (request.peer && request.path == "/")
+      response.body += " pid=" + std::to_string(request.peer->pid);
     if (!request.body.empty()) response.body += " body=" + request.body;
     response.body += "\n";
   }
@@ -176,7 +180,8 @@ TEST_F(HttpServerTest, KeepsTheConnectionAndAnswersPipelinedRequestsInOrder) {
   start();
   RawClient client(tcp_);
   std::string requests;
-  for (int i = 0; i < 50; ++i) requests += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n\r\n";
+  for (int i = 0; i < 50; ++i)
+    requests += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n\r\n";
 
   client.send(requests + "GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   const std::string answers = client.receive_all();
@@ -193,7 +198,8 @@ TEST_F(HttpServerTest, AnswersARequestThatComesByteByByte) {
   start();
   RawClient client(tcp_);
 
-  for (const char byte : std::string("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nxyz"))
+  for (const char byte : std::string(
+           "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nxyz"))
     client.send(std::string_view(&byte, 1));
 
   EXPECT_THAT(client.receive_all(), HasSubstr("\r\n\r\nPOST /a body=xyz\n"));
@@ -203,7 +209,8 @@ TEST_F(HttpServerTest, AnswersHeadWithoutABody) {
   start();
   RawClient client(tcp_);
 
-  client.send("HEAD /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  client.send(
+      "HEAD /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   const std::string answers = client.receive_all();
 
   EXPECT_THAT(answers, HasSubstr("Content-Length: 7\r\n"));
@@ -224,7 +231,9 @@ TEST_F(HttpServerTest, InvitesABodyThatWaitsForIt) {
   start();
   RawClient client(tcp_);
 
-  client.send("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n");
+  client.send(
+      "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: "
+      "close\r\n\r\n");
   EXPECT_EQ(client.receive_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   client.send("ok");
 
@@ -235,10 +244,12 @@ TEST_F(HttpServerTest, RefusesGarbageAndGoesOnServingOthers) {
   start();
   RawClient bystander(tcp_);
   for (const std::string& garbage :
-       {std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11), std::string("hello\r\n\r\n"),
-        std::string("GET\r\n\r\n"), std::string("GET / HTTP/9.9\r\n\r\n"), std::string(100, '\0'),
-        std::string("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"), std::string("GET /%zz HTTP/1.1\r\n\r\n"),
-        std::string("GET /%00 HTTP/1.1\r\n\r\n"), std::string("GET * HTTP/1.1\r\n\r\n")}) {
+       {std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11),
+        std::string("hello\r\n\r\n"), std::string("GET\r\n\r\n"),
+        std::string("GET / HTTP/9.9\r\n\r\n"), std::string(100, '\0'),
+        std::string("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"),
+        std::string("GET /%zz HTTP/1.1\r\n\r\n"), std::string("GET /%00 HTTP/1.1\r\n\r\n"),
+        std::string("GET * HTTP/1.1\r\n\r\n")}) {
     RawClient client(tcp_);
     client.send(garbage);
     client.finish_sending();
@@ -259,7 +270,8 @@ TEST_F(HttpServerTest, SurvivesAClientThatLeavesAtAnyByte) {
   for (std::size_t length = 0; length <= request.size(); ++length)
     RawClient(tcp_).send(std::string_view(request).substr(0, length));
 
-  EXPECT_TRUE(test::wait_until([&] { return ask([](const HttpServer& s) { return s.connections(); }) == 0; }));
+  EXPECT_TRUE(test::wait_until(
+      [&] { return ask([](const HttpServer& s) { return s.connections(); }) == 0; }));
 }
 
 TEST_F(HttpServerTest, LimitsTheHeader) {
@@ -277,7 +289,8 @@ TEST_F(HttpServerTest, LimitsTheBodyDeclaredOrNot) {
   RawClient chunked(tcp_);
 
   declared.send("POST / HTTP/1.1\r\nContent-Length: 70000\r\n\r\n" + std::string(70'000, 'x'));
-  chunked.send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n" + std::string(70'000, 'x'));
+  chunked.send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n" +
+               std::string(70'000, 'x'));
 
   EXPECT_THAT(declared.receive_all(), StartsWith("HTTP/1.1 413 "));
   EXPECT_THAT(chunked.receive_all(), StartsWith("HTTP/1.1 413 "));
@@ -287,7 +300,9 @@ TEST_F(HttpServerTest, TurnsAHandlersFailureInto500AndKeepsTheConnection) {
   start();
   RawClient client(tcp_);
 
-  client.send("GET /throw HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  client.send(
+      "GET /throw HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\nConnection: "
+      "close\r\n\r\n");
   const std::string answers = client.receive_all();
 
   EXPECT_THAT(answers, StartsWith("HTTP/1.1 500 Internal Server Error\r\n"));
@@ -319,7 +334,8 @@ TEST_F(HttpServerTest, ASlowReaderDoesNotHoldUpOthersAndIsCutOff) {
   other.send("GET /other HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 
   EXPECT_THAT(other.receive_all(), HasSubstr("GET /other\n"));
-  EXPECT_TRUE(test::wait_until([&] { return ask([](const HttpServer& s) { return s.connections(); }) == 0; }));
+  EXPECT_TRUE(test::wait_until(
+      [&] { return ask([](const HttpServer& s) { return s.connections(); }) == 0; }));
 }
 
 TEST_F(HttpServerTest, EndsConnectionsThatSendNothingOrTooSlowly) {
@@ -340,7 +356,8 @@ TEST_F(HttpServerTest, MakesRoomByEndingTheConnectionThatWaitedLongest) {
   limits.connections_max = 3;
   start(limits);
   RawClient first(unix_);
-  EXPECT_TRUE(test::wait_until([&] { return ask([](const HttpServer& s) { return s.connections(); }) == 1; }));
+  EXPECT_TRUE(test::wait_until(
+      [&] { return ask([](const HttpServer& s) { return s.connections(); }) == 1; }));
   RawClient second(unix_);
   RawClient third(unix_);
 
@@ -376,12 +393,37 @@ TEST_F(HttpServerTest, RefusesAConnectionWhenAllOthersAreBeingAnswered) {
   EXPECT_THAT(control.receive_all(), HasSubstr("GET /control"));
 }
 
+TEST_F(HttpServerTest, RefusesRequestsWhileTooMuchWaitsForReadersOfThatListener) {
+  HttpLimits limits;
+  limits.response_bytes_max = 1'000'000;
+  start(limits);
+  RawClient slow(tcp_);
+  slow.send("GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(slow.receive_some(16), StartsWith("HTTP/1.1 200"));
+  RawClient other(tcp_);
+  RawClient control(unix_);
+
+  other.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  control.send("GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+
+  const std::string refusal = other.receive_until("readers\n");
+  EXPECT_THAT(refusal, StartsWith("HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_THAT(refusal, HasSubstr("too many responses are waiting for their readers\n"));
+  EXPECT_THAT(control.receive_all(), HasSubstr("GET /b\n"));
+  EXPECT_GT(slow.receive_all().size(), 20'000'000U);
+  EXPECT_TRUE(test::wait_until(
+      [&] { return ask([](const HttpServer& s) { return s.connections(); }) == 1; }));
+  other.send("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(other.receive_all(), HasSubstr("GET /a\n"));
+}
+
 TEST_F(HttpServerTest, ServesManyConnections) {
   start();
 
   for (int round = 0; round < 5; ++round) {
     std::vector<std::unique_ptr<RawClient>> clients;
-    for (int i = 0; i < 100; ++i) clients.push_back(std::make_unique<RawClient>(i % 2 == 0 ? tcp_ : unix_));
+    for (int i = 0; i < 100; ++i)
+      clients.push_back(std::make_unique<RawClient>(i % 2 == 0 ? tcp_ : unix_));
     for (auto& client : clients) client->send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
     for (auto& client : clients) EXPECT_THAT(client->receive_until("GET /x"), HasSubstr("GET /x"));
   }
@@ -392,7 +434,8 @@ TEST_F(HttpServerTest, TellsWhoIsAtTheOtherEndOfAUnixSocketOnly) {
   RawClient local(unix_);
   RawClient remote(tcp_);
 
-  for (RawClient* client : {&local, &remote}) client->send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  for (RawClient* client : {&local, &remote})
+    client->send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 
   EXPECT_THAT(local.receive_all(), HasSubstr("GET / pid=" + std::to_string(::getpid()) + "\n"));
   EXPECT_THAT(remote.receive_all(), HasSubstr("GET /\n"));
@@ -403,7 +446,8 @@ TEST_F(HttpServerTest, StopEndsWaitingConnectionsAndRemovesTheSocketFile) {
   RawClient idle(tcp_);
   RawClient half(unix_);
   half.send("GET /");
-  EXPECT_TRUE(test::wait_until([&] { return ask([](const HttpServer& s) { return s.connections(); }) == 2; }));
+  EXPECT_TRUE(test::wait_until(
+      [&] { return ask([](const HttpServer& s) { return s.connections(); }) == 2; }));
 
   stop();
 
@@ -435,7 +479,8 @@ TEST_F(HttpServerTest, StopLetsResponsesBeFinished) {
   EXPECT_THAT(reading.receive_some(16), StartsWith("HTTP/1.1 200"));
   RawClient waiting(unix_);
   waiting.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
-  EXPECT_TRUE(test::wait_until([&] { return ask([](const HttpServer& s) { return s.stats().requests; }) == 2; }));
+  EXPECT_TRUE(test::wait_until(
+      [&] { return ask([](const HttpServer& s) { return s.stats().requests; }) == 2; }));
 
   auto rest = std::async(std::launch::async, [&] { return reading.receive_all().size(); });
   stop();

@@ -44,18 +44,19 @@ TEST(ListenSocket, SaysThatAnAddressIsInUse) {
   const auto second = open_tcp_listener(first->address);
 
   ASSERT_FALSE(second.has_value());
-  EXPECT_EQ(second.error().detail,
-            "listen on " + first->address +
-                ": Address already in use: another program listens there: stop it, or give another --listen");
+  EXPECT_EQ(second.error().detail, "listen on " + first->address +
+                                       ": Address already in use: another program listens there: "
+                                       "stop it, or give another --listen");
 }
 
 TEST(ListenSocket, RefusesWhatIsNoAddress) {
-  for (const std::string address :
-       {"", "9749", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "::1:9749", "[]:1", "a:-1"}) {
+  for (const std::string address : {"", "9749", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x",
+                                    "127.0.0.1:65536", "::1:9749", "[]:1", "a:-1"}) {
     const auto listener = open_tcp_listener(address);
     ASSERT_FALSE(listener.has_value()) << address;
-    EXPECT_EQ(listener.error().detail,
-              "'" + address + "' is not an address to listen on: give HOST:PORT, for instance 127.0.0.1:9749 or [::1]:9749");
+    EXPECT_EQ(listener.error().detail, "'" + address +
+                                           "' is not an address to listen on: give HOST:PORT, for "
+                                           "instance 127.0.0.1:9749 or [::1]:9749");
   }
   const auto foreign = open_tcp_listener("192.0.2.1:0");
   ASSERT_FALSE(foreign.has_value());
@@ -94,8 +95,8 @@ TEST(ListenSocket, LeavesASocketFileInUseAlone) {
   const auto second = open_unix_listener(dir / "s", 0600);
 
   ASSERT_FALSE(second.has_value());
-  EXPECT_EQ(second.error().detail,
-            "another qemond is running on " + (dir / "s") + ": stop it, or give another --control-socket");
+  EXPECT_EQ(second.error().detail, "another qemond is running on " + (dir / "s") +
+                                       ": stop it, or give another --control-socket");
   EXPECT_EQ(::access((dir / "s").c_str(), F_OK), 0);
 }
 
@@ -113,7 +114,8 @@ TEST(ListenSocket, LeavesAFileThatIsNoSocketAlone) {
 TEST(ListenSocket, SaysWhatIsWrongWithAPath) {
   const test::TempDir dir;
 
-  EXPECT_THAT(open_unix_listener(dir / "no/s", 0600).error().detail, HasSubstr("its directory must exist"));
+  EXPECT_THAT(open_unix_listener(dir / "no/s", 0600).error().detail,
+              HasSubstr("its directory must exist"));
   EXPECT_THAT(open_unix_listener(dir / std::string(200, 'x'), 0600).error().detail,
               HasSubstr("the path must have 1 to 107 bytes"));
   EXPECT_FALSE(open_unix_listener("", 0600).has_value());

@@ -35,7 +35,8 @@ TEST(ProcessMetrics, AreThereAndPlausible) {
   EXPECT_GE(value_of(text, "process_open_fds"), 3);
   EXPECT_GE(value_of(text, "process_max_fds"), value_of(text, "process_open_fds"));
   EXPECT_GE(value_of(text, "process_resident_memory_bytes"), 100'000);
-  EXPECT_GE(value_of(text, "process_virtual_memory_bytes"), value_of(text, "process_resident_memory_bytes"));
+  EXPECT_GE(value_of(text, "process_virtual_memory_bytes"),
+            value_of(text, "process_resident_memory_bytes"));
   const auto now = static_cast<double>(std::time(nullptr));
   EXPECT_NEAR(value_of(text, "process_start_time_seconds"), now, 3600);
 }
@@ -56,7 +57,8 @@ TEST(ProcessMetrics, RefuseAStatFileThatIsNone) {
   EXPECT_FALSE(parse_process_stat("").has_value());
   EXPECT_FALSE(parse_process_stat("1 (a").has_value());
   EXPECT_FALSE(parse_process_stat("1 (a) S 1 2 3").has_value());
-  EXPECT_FALSE(parse_process_stat("1 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 x 23 24").has_value());
+  EXPECT_FALSE(parse_process_stat("1 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 x 23 24")
+                   .has_value());
 }
 
 TEST(ProcessMetrics, BuildInfoNamesVersionAndCompiler) {
@@ -74,7 +76,8 @@ TEST(ProcessMetrics, BuildInfoNamesVersionAndCompiler) {
 }
 
 TEST(LandingPage, LinksAndListsEscapedVms) {
-  const std::vector<LandingVm> vms{{"<b>", "attached", "QEMU 7.2.22"}, {"arm", "unreachable", "\"no\" & \xFF"}};
+  const std::vector<LandingVm> vms{{"<b>", "attached", "QEMU 7.2.22"},
+                                   {"arm", "unreachable", "\"no\" & \xFF"}};
 
   const std::string page = landing_page("0.1.0", vms);
 
@@ -86,7 +89,9 @@ TEST(LandingPage, LinksAndListsEscapedVms) {
   EXPECT_THAT(page, HasSubstr("<td>&quot;no&quot; &amp; \uFFFD</td>"));
 }
 
-TEST(LandingPage, SaysWhenThereAreNoVms) { EXPECT_THAT(landing_page("0.1.0", {}), HasSubstr("<p>None.</p>")); }
+TEST(LandingPage, SaysWhenThereAreNoVms) {
+  EXPECT_THAT(landing_page("0.1.0", {}), HasSubstr("<p>None.</p>"));
+}
 
 }  // namespace
 }  // namespace qemon::daemon

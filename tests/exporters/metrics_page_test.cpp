@@ -107,15 +107,18 @@ TEST(MetricsPage, SatisfiesPromtool) {
   } else {
     GTEST_SKIP() << promtool << " is not installed (package prometheus)";
   }
-  auto events = counter_family("qemu_trace_events_total", "Records of each trace event.\nAll of them: \\o/");
-  add_sample(events, {{"vm", "a\"b\\c\nd\xFF"}, {"event", "virtio_blk_handle_read"}}, std::uint64_t{1} << 53U);
+  auto events =
+      counter_family("qemu_trace_events_total", "Records of each trace event.\nAll of them: \\o/");
+  add_sample(events, {{"vm", "a\"b\\c\nd\xFF"}, {"event", "virtio_blk_handle_read"}},
+             std::uint64_t{1} << 53U);
   add_sample(events, {{"vm", "w\u00e9b"}, {"event", "x"}}, 1e300);
   auto lag = gauge_family("qemond_trace_lag_seconds", "How old the newest record is.");
   add_sample(lag, {{"vm", "web1"}}, 0.1);
   test::TempDir dir;
   test::write_file(dir / "metrics", text_of(events) + text_of(lag));
 
-  const std::string command = promtool + " check metrics < " + (dir / "metrics") + " > " + (dir / "out") + " 2>&1";
+  const std::string command =
+      promtool + " check metrics < " + (dir / "metrics") + " > " + (dir / "out") + " 2>&1";
   const int status = std::system(command.c_str());
 
   EXPECT_EQ(status, 0);
@@ -126,8 +129,8 @@ TEST(Utf8, KnowsWhatIsValid) {
   for (const std::string valid : {"a", "\u00e9", "\u20ac", "\U0001F600", "\uD7FF", "\U0010FFFF"})
     EXPECT_EQ(utf8_length(valid), valid.size()) << valid;
   for (const std::string invalid :
-       {"", "\x80", "\xC0\xAF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xE2\x82", "\xF4\x90\x80\x80",
-        "\xF5\x80\x80\x80", "\xF0\x80\x80\x80"})
+       {"", "\x80", "\xC0\xAF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xE2\x82",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xF0\x80\x80\x80"})
     EXPECT_EQ(utf8_length(invalid), 0U) << testing::PrintToString(invalid);
 }
 

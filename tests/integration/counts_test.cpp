@@ -92,21 +92,14 @@ TEST_P(Counts, AgreeWithQemusOwnBlockStatistics) {
   Qemu vm(GetParam(), directory / "vm");
   const Qemond daemon(home(), watching(vm));
   ASSERT_TRUE(daemon.wait_attached("vm"));
-  const auto operations = [&vm](const char* name) {
-    for (const auto& each : vm.monitor().execute("query-blockstats")) {
-      if (each.value("device", "") == "disk0") return each.at("stats").at(name).get<double>();
-    }
-    throw std::runtime_error("QEMU has no statistics of disk0");
-  };
-
-  const double reads_before = operations("rd_operations");
-  const double writes_before = operations("wr_operations");
+  const double reads_before = vm.block_statistic("rd_operations");
+  const double writes_before = vm.block_statistic("wr_operations");
   daemon.events_on(request_events);
   vm.guest().read(120);
   vm.guest().write(80);
 
-  expect_counted(daemon, operations("rd_operations") - reads_before,
-                 operations("wr_operations") - writes_before);
+  expect_counted(daemon, vm.block_statistic("rd_operations") - reads_before,
+                 vm.block_statistic("wr_operations") - writes_before);
 }
 
 TEST_P(Counts, RiseWithEverySingleRequestAtALowRate) {

@@ -193,15 +193,19 @@ TEST_P(Destinations, OfALogOnAPipeArePutBackWhenNoEventOfOursIsOn) {
 TEST_P(Destinations, OfOursStayAsSmallAsTheLagWhileAHotEventRuns) {
   constexpr std::uint64_t mebibyte = 1 << 20;
   Qemu vm(GetParam(), directory / "vm");
-  const Qemond daemon(home(), watching(vm));
+  Qemond daemon(home(), watching(vm));
   ASSERT_TRUE(daemon.wait_attached("vm"));
   daemon.events_on({"memory_region_ops_*"});
   const std::string path = daemon.vm("vm").at("trace").at("path");
 
+  const auto allocated_bytes = [&] {
+    return open_file_facts(daemon.process().pid(), path).allocated_bytes;
+  };
+
   vm.guest().start_polling();
   std::uint64_t over_lag = 0;
   const auto read_much = [&] {
-    const std::uint64_t allocated = file_facts(path).allocated_bytes;
+    const std::uint64_t allocated = allocated_bytes();
     const auto trace = daemon.vm("vm").at("trace");
     const auto lag = trace.at("lag_bytes").get<std::uint64_t>();
     over_lag = std::max(over_lag, allocated > lag ? allocated - lag : 0);
@@ -213,8 +217,7 @@ TEST_P(Destinations, OfOursStayAsSmallAsTheLagWhileAHotEventRuns) {
   // What is allocated and not lag is what was read since the last piece was given back, and written
   // since the last look.
   EXPECT_LT(over_lag, 16 * mebibyte);
-  EXPECT_TRUE(wait_until([&] { return file_facts(path).allocated_bytes <= mebibyte / 4; }))
-      << file_facts(path).allocated_bytes;
+  EXPECT_TRUE(wait_until([&] { return allocated_bytes() <= mebibyte / 4; })) << allocated_bytes();
   EXPECT_EQ(daemon.vm("vm").at("trace").at("lag_bytes"), 0);
 }
 
@@ -247,7 +250,7 @@ TEST_P(OtherUsers, RunningQemuAreServed) {
 TEST_P(OtherUsers, ThatQemuBecameAfterItsStartAreServed) {
   if (::geteuid() != 0 || !nobody()) GTEST_SKIP() << "needs root, for QEMU to give it up";
   QemuOptions options;
-  options.arguments = {"-runas", "nobody"};
+  options.arguments = run_as(GetParam(), "nobody", home());
   Qemu vm(GetParam(), directory / "vm", options);
 
   expect_exact_counts(vm);

@@ -57,6 +57,17 @@ std::string make_image(const std::string& path) {
   return content;
 }
 
+/// False if QEMU refuses.
+bool hot_add(Qemu& vm, const std::string& image) {
+  try {
+    const nlohmann::json node{{"driver", "file"}, {"node-name", "second"}, {"filename", image}};
+    vm.monitor().execute("blockdev-add", node);
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
 TEST_P(FailingLogfile, TouchesNoDiskThatTakesTheDescriptorsNumber) {
   Qemu vm(GetParam(), directory / "vm");
   if (vm.has_simple_backend()) GTEST_SKIP() << "this QEMU is not given descriptors: it has simple";
@@ -74,18 +85,21 @@ TEST_P(FailingLogfile, TouchesNoDiskThatTakesTheDescriptorsNumber) {
   EXPECT_NE(refused.status, ExitStatus{}) << refused.out;
   EXPECT_NE(refused.err, "");
   EXPECT_FALSE(daemon.vm("vm").at("degraded").empty());
+  // While the log is in no safe place, the number must not become free for anybody.
+  EXPECT_FALSE(hot_add(vm, image)) << "descriptor " << number << " is " << target(pid, number);
+  vm.monitor().human("log int");
+  EXPECT_EQ(read_file(image), content);
 
   limit_descriptors(pid, 1024);
-  ASSERT_TRUE(wait_until([&] { return !descriptors(pid).contains(number); }))
+  ASSERT_TRUE(wait_until([&] { return target(pid, number).find(".trace") == std::string::npos; }))
       << "descriptor " << number << " is still " << target(pid, number);
-  vm.monitor().execute("blockdev-add",
-                       {{"driver", "file"}, {"node-name", "second"}, {"filename", image}});
-  ASSERT_EQ(target(pid, number), image)
-      << "the test's premise: the image has the number that qemond's file had";
+  ASSERT_TRUE(hot_add(vm, image));
+  // QEMU's log itself may have been faster.
+  ASSERT_THAT(target(pid, number), testing::AnyOf(image, "/dev/null"));
   vm.monitor().human("log int");
   vm.monitor().human("log none");
-
   EXPECT_EQ(read_file(image), content);
+
   // It heals, and still nothing touches the image.
   EXPECT_TRUE(wait_until([&] {
     return daemon.qemon({"event", "on", "virtio_blk_handle_read"}).status == ExitStatus{};
@@ -111,8 +125,7 @@ TEST_P(FailingLogfile, TouchesNoDiskWhenTheDaemonEndsMeanwhile) {
   daemon.process().signal(SIGTERM);
   limit_descriptors(pid, 1024);
   EXPECT_EQ(daemon.stop(), ExitStatus{});
-  vm.monitor().execute("blockdev-add",
-                       {{"driver", "file"}, {"node-name", "second"}, {"filename", image}});
+  EXPECT_TRUE(hot_add(vm, image));
   vm.monitor().human("log int");
   vm.monitor().human("log none");
 

@@ -23,10 +23,12 @@ class ClientTest : public testing::Test {
  protected:
   using Json = nlohmann::json;
 
-  void connect_to(std::function<void(Peer&)> script, std::chrono::milliseconds handshake_deadline = qemon::test::default_deadline) {
+  void connect_to(std::function<void(Peer&)> script,
+                  std::chrono::milliseconds handshake_deadline = qemon::test::default_deadline) {
     client.reset();
     monitor.emplace(std::move(script));
-    Client::Socket socket(context, boost::asio::generic::stream_protocol(AF_UNIX, 0), monitor->release_client_end());
+    Client::Socket socket(context, boost::asio::generic::stream_protocol(AF_UNIX, 0),
+                          monitor->release_client_end());
     ClientOptions options;
     options.handshake_deadline = handshake_deadline;
     client = std::make_unique<Client>(std::move(socket), options);
@@ -61,13 +63,15 @@ class ClientTest : public testing::Test {
 
   Result<Json> execute(std::string command, Json arguments = nullptr,
                        std::chrono::milliseconds deadline = qemon::test::default_deadline) {
-    return qemon::test::run(context, client->execute(std::move(command), std::move(arguments), deadline));
+    return qemon::test::run(context,
+                            client->execute(std::move(command), std::move(arguments), deadline));
   }
 
   /// Starts a command; its result is added to `results` when it comes.
   void spawn_execute(std::string command, Json arguments = nullptr,
                      std::chrono::milliseconds deadline = qemon::test::default_deadline) {
-    boost::asio::co_spawn(context, client->execute(std::move(command), std::move(arguments), deadline),
+    boost::asio::co_spawn(context,
+                          client->execute(std::move(command), std::move(arguments), deadline),
                           [this](std::exception_ptr failure, Result<Json> result) {
                             EXPECT_FALSE(failure);
                             results.push_back(std::move(result));

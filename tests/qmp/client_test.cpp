@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <set>
 
 #include "tests/qmp/client_fixture.hpp"
@@ -40,7 +42,8 @@ TEST_F(ClientTest, UnderstandsAPeerThatWritesByteByByte) {
   start([](Peer& peer) {
     peer.handshake();
     const json command = peer.read();
-    const std::string bytes = "{\"event\": \"STOP\"}\r\n{\"return\": 5, \"id\": " + command.at("id").dump() + "}\r\n";
+    const std::string bytes =
+        "{\"event\": \"STOP\"}\r\n{\"return\": 5, \"id\": " + command.at("id").dump() + "}\r\n";
     for (const char c : bytes) peer.write(std::string_view(&c, 1));
     peer.wait_for_client_to_leave();
   });
@@ -59,7 +62,8 @@ TEST_F(ClientTest, PipelinesManyCommandsWithAtMostEightOnTheWire) {
     int answered = 0;
     while (answered < 300) {
       std::vector<json> waiting;
-      while (waiting.size() < 8 && answered + static_cast<int>(waiting.size()) < 300) waiting.push_back(peer.read());
+      while (waiting.size() < 8 && answered + static_cast<int>(waiting.size()) < 300)
+        waiting.push_back(peer.read());
       EXPECT_TRUE(answered > 0 || peer.nothing_to_read(50ms));
       most = std::max<int>(most, static_cast<int>(waiting.size()));
       // Last come, first served.
@@ -99,7 +103,8 @@ TEST_F(ClientTest, ACommandTimesOutAndItsLateReplyIsDropped) {
 
   ASSERT_FALSE(slow);
   EXPECT_EQ(slow.error().code, errc::timed_out);
-  EXPECT_EQ(slow.error().detail, "query-block: no answer within 20 ms: QEMU's main loop is blocked");
+  EXPECT_EQ(slow.error().detail,
+            "query-block: no answer within 20 ms: QEMU's main loop is blocked");
   ASSERT_TRUE(quick);
   EXPECT_EQ(*quick, "in time");
   EXPECT_EQ(client->statistics().timeouts, 1U);
@@ -127,7 +132,8 @@ TEST_F(ClientTest, ACommandThatWaitedInVainIsNeverSent) {
 
   ASSERT_FALSE(withdrawn);
   EXPECT_EQ(withdrawn.error().code, errc::timed_out);
-  EXPECT_EQ(withdrawn.error().detail, "withdrawn: not sent within 20 ms: QEMU has not answered earlier commands");
+  EXPECT_EQ(withdrawn.error().detail,
+            "withdrawn: not sent within 20 ms: QEMU has not answered earlier commands");
   EXPECT_TRUE(afterwards);
 }
 
@@ -151,7 +157,8 @@ TEST_F(ClientTest, APeerWithoutGreetingIsBusy) {
   ASSERT_FALSE(greeting);
   EXPECT_EQ(greeting.error().code, errc::busy);
   EXPECT_EQ(greeting.error().detail,
-            "no greeting within 50 ms: another client holds this monitor (a QEMU monitor serves one client at a time)");
+            "no greeting within 50 ms: another client holds this monitor (a QEMU monitor serves "
+            "one client at a time)");
 }
 
 TEST_F(ClientTest, APeerThatGreetsAndIsStuckIsNotCalledBusy) {
@@ -179,7 +186,8 @@ TEST_F(ClientTest, APeerThatIsNoMonitorIsNamed) {
 
   ASSERT_FALSE(greeting);
   EXPECT_EQ(greeting.error().code, errc::protocol);
-  EXPECT_EQ(greeting.error().detail, "this is not a QMP monitor: it sent \"SSH-2.0-OpenSSH_9.2p1\"");
+  EXPECT_EQ(greeting.error().detail,
+            "this is not a QMP monitor: it sent \"SSH-2.0-OpenSSH_9.2p1\"");
 }
 
 TEST_F(ClientTest, APeerMayHangUpAtEveryStepOfTheHandshake) {
@@ -260,9 +268,10 @@ TEST_F(ClientTest, HandsOutEvents) {
     peer.greet();
     const json command = peer.read();
     // In one piece with the end of the handshake, before anybody could listen.
-    peer.write("{\"return\": {}, \"id\": " + command.at("id").dump() +
-               "}\r\n{\"event\": \"STOP\", \"timestamp\": {\"seconds\": 5, \"microseconds\": 7}}\r\n"
-               "{\"event\": \"RESET\", \"data\": {\"guest\": true}}\r\n");
+    peer.write(
+        "{\"return\": {}, \"id\": " + command.at("id").dump() +
+        "}\r\n{\"event\": \"STOP\", \"timestamp\": {\"seconds\": 5, \"microseconds\": 7}}\r\n"
+        "{\"event\": \"RESET\", \"data\": {\"guest\": true}}\r\n");
     peer.wait_for_client_to_leave();
   });
   ASSERT_TRUE(handshake());
@@ -313,6 +322,55 @@ TEST_F(ClientTest, CloseEndsEverything) {
   EXPECT_EQ(results[0].error().detail, "query-status: we closed the monitor connection");
 }
 
+TEST_F(ClientTest, ACallerMayCancelItsCommand) {
+  start([](Peer& peer) {
+    peer.handshake();
+    const json cancelled = peer.read();
+    const json next = peer.read();
+    peer.reply(cancelled, 1);
+    peer.reply(next, 2);
+    peer.wait_for_client_to_leave();
+  });
+  boost::asio::cancellation_signal signal;
+  std::optional<Result<json>> cancelled;
+  boost::asio::co_spawn(context, client->execute("query-block", nullptr, 30s),
+                        boost::asio::bind_cancellation_slot(
+                            signal.slot(), [&cancelled](std::exception_ptr, Result<json> result) {
+                              cancelled = std::move(result);
+                            }));
+  ASSERT_TRUE(run_until([this] { return client->statistics().bytes_sent > 60; }));
+
+  signal.emit(boost::asio::cancellation_type::terminal);
+  const auto next = execute("query-status");
+
+  ASSERT_TRUE(cancelled && !*cancelled);
+  EXPECT_EQ(cancelled->error().code, std::errc::operation_canceled);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(*next, 2);
+  EXPECT_EQ(client->statistics().late_replies, 1U);
+  EXPECT_EQ(client->statistics().timeouts, 0U);
+}
+
+TEST_F(ClientTest, CancellingRunEndsTheSession) {
+  connect_to([](Peer& peer) {
+    peer.handshake();
+    peer.wait_for_client_to_leave();
+  });
+  ASSERT_TRUE(handshake());
+  boost::asio::cancellation_signal signal;
+  boost::asio::co_spawn(
+      context, client->run(),
+      boost::asio::bind_cancellation_slot(
+          signal.slot(), [this](std::exception_ptr, Error reason) { end_reason = reason; }));
+  spawn_execute("query-status");
+  ASSERT_TRUE(run_until([this] { return client->statistics().bytes_sent > 60; }));
+
+  signal.emit(boost::asio::cancellation_type::terminal);
+  ASSERT_TRUE(run_until([this] { return end_reason && results.size() == 1; }));
+
+  EXPECT_EQ(results[0].error().code, errc::closed);
+}
+
 TEST_F(ClientTest, MayBeDestroyedWhileCommandsWait) {
   start([](Peer& peer) {
     peer.handshake();
@@ -361,6 +419,8 @@ TEST_F(ClientTest, APeerThatDoesNotReadBlocksNobodyAndMemoryStaysBounded) {
   EXPECT_EQ(timed_out + refused, 10);
   EXPECT_LT(client->statistics().bytes_sent, 3U << 20);
   done = true;
+  client.reset();
+  monitor->join();
 }
 
 TEST_F(ClientTest, PassesADescriptorWithItsCommandAndBehindOthers) {
@@ -395,7 +455,8 @@ TEST_F(ClientTest, RefusesABadDescriptor) {
     peer.wait_for_client_to_leave();
   });
 
-  const auto answer = qemon::test::run(context, client->execute_with_descriptor("add-fd", json(), -1, 10s));
+  const auto answer =
+      qemon::test::run(context, client->execute_with_descriptor("add-fd", json(), -1, 10s));
 
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, std::errc::bad_file_descriptor);

@@ -18,14 +18,16 @@ using namespace std::chrono_literals;
 
 class Connect : public testing::Test {
  protected:
-  Result<std::unique_ptr<Client>> connect(const Endpoint& endpoint,
-                                          std::chrono::milliseconds deadline = qemon::test::default_deadline) {
+  Result<std::unique_ptr<Client>> connect(
+      const Endpoint& endpoint,
+      std::chrono::milliseconds deadline = qemon::test::default_deadline) {
     ClientOptions options;
     options.handshake_deadline = deadline;
     return qemon::test::run(context, Client::connect(context.get_executor(), endpoint, options));
   }
 
-  Error error(const std::string& address, std::chrono::milliseconds deadline = qemon::test::default_deadline) {
+  Error error(const std::string& address,
+              std::chrono::milliseconds deadline = qemon::test::default_deadline) {
     const auto client = connect(*parse_endpoint(address), deadline);
     if (client) return Error{"no error"};
     EXPECT_EQ(client.error().detail.find('\n'), std::string::npos);
@@ -53,8 +55,8 @@ TEST_F(Connect, AMissingSocketSaysHowToMakeOne) {
   const auto failure = error(address);
 
   EXPECT_EQ(failure.code, std::errc::no_such_file_or_directory);
-  EXPECT_EQ(failure.detail,
-            address + ": no such socket: start QEMU with -qmp " + address + ",server=on,wait=off, or correct the path");
+  EXPECT_EQ(failure.detail, address + ": no such socket: start QEMU with -qmp " + address +
+                                ",server=on,wait=off, or correct the path");
 }
 
 TEST_F(Connect, ASocketWithoutQemuSaysSo) {
@@ -83,7 +85,8 @@ TEST_F(Connect, AClosedPortSaysSo) {
   const auto failure = error("tcp:127.0.0.1:" + port);
 
   EXPECT_EQ(failure.code, std::errc::connection_refused);
-  EXPECT_THAT(failure.detail, HasSubstr("nobody listens there; start QEMU with -qmp tcp:127.0.0.1:" + port));
+  EXPECT_THAT(failure.detail,
+              HasSubstr("nobody listens there; start QEMU with -qmp tcp:127.0.0.1:" + port));
 }
 
 TEST_F(Connect, AMonitorInUseIsBusy) {
@@ -92,7 +95,8 @@ TEST_F(Connect, AMonitorInUseIsBusy) {
   const auto failure = error("unix:" + (directory / "qmp"), 200ms);
 
   EXPECT_EQ(failure.code, errc::busy);
-  EXPECT_THAT(failure.detail, HasSubstr("no greeting within 200 ms: another client holds this monitor"));
+  EXPECT_THAT(failure.detail,
+              HasSubstr("no greeting within 200 ms: another client holds this monitor"));
 }
 
 TEST_F(Connect, AMonitorWithAFullQueueIsBusyAtOnce) {
@@ -126,8 +130,8 @@ TEST_F(Connect, ShakesHandsOverTcp) {
     const auto client = connect(*parse_endpoint("tcp:localhost:" + port));
     EXPECT_TRUE(client) << client.error().detail;
     if (client) {
-      const auto answer =
-          qemon::test::run(context, (*client)->execute_with_descriptor("add-fd", nlohmann::json(), 0, 10s));
+      const auto answer = qemon::test::run(
+          context, (*client)->execute_with_descriptor("add-fd", nlohmann::json(), 0, 10s));
       EXPECT_EQ(answer.error().code, errc::unsupported);
       EXPECT_FALSE((*client)->peer());
     }

@@ -19,9 +19,9 @@ std::string error_of(std::string_view text) {
 }
 
 TEST(Endpoint, ReadsBackWhatItPrints) {
-  for (const std::string text :
-       {"unix:/run/vms/web1.qmp", "unix:relative:with:colons", "tcp:127.0.0.1:4444", "tcp:example.org:1",
-        "tcp:[::1]:65535", "hmp:unix:/run/vms/web1.monitor", "hmp:tcp:localhost:55555"}) {
+  for (const std::string text : {"unix:/run/vms/web1.qmp", "unix:relative:with:colons",
+                                 "tcp:127.0.0.1:4444", "tcp:example.org:1", "tcp:[::1]:65535",
+                                 "hmp:unix:/run/vms/web1.monitor", "hmp:tcp:localhost:55555"}) {
     const auto endpoint = parse_endpoint(text);
 
     ASSERT_TRUE(endpoint) << endpoint.error().detail;
@@ -62,8 +62,8 @@ TEST(Endpoint, NamesWhatIsMissing) {
 }
 
 TEST(Endpoint, RefusesBadPorts) {
-  for (const auto* text : {"tcp:a:0", "tcp:a:65536", "tcp:a:-1", "tcp:a:12x", "tcp:a: 12", "tcp:a:0x10",
-                           "tcp:a:99999999999999999999"}) {
+  for (const auto* text : {"tcp:a:0", "tcp:a:65536", "tcp:a:-1", "tcp:a:12x", "tcp:a: 12",
+                           "tcp:a:0x10", "tcp:a:99999999999999999999"}) {
     EXPECT_THAT(error_of(text), HasSubstr("not a number from 1 to 65535")) << text;
   }
 }
@@ -83,15 +83,18 @@ TEST(Endpoint, ChecksTheLengthOfASocketPath) {
   const std::string longest = "unix:/" + std::string(106, 'p');
 
   EXPECT_TRUE(parse_endpoint(longest));
-  EXPECT_THAT(error_of(longest + "p"), HasSubstr("has 108 bytes and a Unix socket's path at most 107"));
+  EXPECT_THAT(error_of(longest + "p"),
+              HasSubstr("has 108 bytes and a Unix socket's path at most 107"));
   EXPECT_THAT(error_of(std::string_view("unix:/a\0b", 9)), HasSubstr("NUL"));
 }
 
 TEST(Endpoint, KnowsWhatIsOnThisHost) {
-  for (const auto* text : {"unix:/x", "tcp:127.0.0.1:1", "tcp:127.8.9.1:1", "tcp:[::1]:1", "tcp:localhost:1"}) {
+  for (const auto* text :
+       {"unix:/x", "tcp:127.0.0.1:1", "tcp:127.8.9.1:1", "tcp:[::1]:1", "tcp:localhost:1"}) {
     EXPECT_TRUE(is_on_this_host(*parse_endpoint(text))) << text;
   }
-  for (const auto* text : {"tcp:192.0.2.1:1", "tcp:[2001:db8::1]:1", "tcp:myself:1", "tcp:0.0.0.0:1"}) {
+  for (const auto* text :
+       {"tcp:192.0.2.1:1", "tcp:[2001:db8::1]:1", "tcp:myself:1", "tcp:0.0.0.0:1"}) {
     EXPECT_FALSE(is_on_this_host(*parse_endpoint(text))) << text;
   }
 }

@@ -20,7 +20,8 @@ void Peer::write(std::string_view bytes) {
     if (::poll(&waiting, 1, static_cast<int>(deadline.count())) <= 0) {
       throw std::runtime_error("the client does not read");
     }
-    const ssize_t size = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t size =
+        ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (size < 0 && errno == EAGAIN) continue;
     if (size < 0) throw PeerGone();
     bytes.remove_prefix(static_cast<std::size_t>(size));
@@ -39,7 +40,9 @@ json Peer::read() {
   }
 }
 
-bool Peer::nothing_to_read(std::chrono::milliseconds quiet) { return buffer_.empty() && !fill(quiet); }
+bool Peer::nothing_to_read(std::chrono::milliseconds quiet) {
+  return buffer_.empty() && !fill(quiet);
+}
 
 void Peer::wait_for_client_to_leave() {
   while (fill(qemon::test::default_deadline)) buffer_.clear();

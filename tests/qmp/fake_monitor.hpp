@@ -11,8 +11,8 @@
 
 namespace qemon::qmp::test {
 
-/// The server's end of the connection, as the script sees it. Every wait has a deadline. When the client is gone, reading and
-/// writing throw PeerGone, which ends the script quietly.
+/// The server's end of the connection, as the script sees it. Every wait has a deadline. When the
+/// client is gone, reading and writing throw PeerGone, which ends the script quietly.
 class Peer {
  public:
   struct PeerGone {};
@@ -62,13 +62,15 @@ class FakeMonitor {
   std::thread thread_;
 };
 
-/// Answers human-monitor-command by `lines`, and anything else by `commands`; unknown ones are CommandNotFound.
+/// Answers human-monitor-command by `lines`, and anything else by `commands`; unknown ones are
+/// CommandNotFound.
 struct Answers {
   std::function<nlohmann::json(const std::string& line)> human;
   std::function<nlohmann::json(const nlohmann::json& command)> command;
 };
 
-/// A script that answers until the client leaves. A null answer means CommandNotFound; {"error": TEXT} means GenericError.
+/// A script that answers until the client leaves. A null answer means CommandNotFound; {"error":
+/// TEXT} means GenericError.
 std::function<void(Peer&)> answering(Answers answers);
 
 }  // namespace qemon::qmp::test

@@ -48,7 +48,8 @@ TEST(Framer, CutsLinesWithEitherEndAtEverySplit) {
   for (std::size_t piece = 1; piece <= bytes.size(); ++piece) {
     const auto framed = frame(bytes, piece);
 
-    EXPECT_THAT(framed.messages, ElementsAre("{\"a\": [1, {}]}", "{\"b\": \"}\\\"{\\\\\"}", "{}")) << piece;
+    EXPECT_THAT(framed.messages, ElementsAre("{\"a\": [1, {}]}", "{\"b\": \"}\\\"{\\\\\"}", "{}"))
+        << piece;
     EXPECT_EQ(framed.error, "");
   }
 }

@@ -14,7 +14,8 @@ TEST(HmpText, QuotesAnArgument) {
 }
 
 TEST(HmpText, RefusesALineBreakInAnArgument) {
-  for (const std::string_view bad : {std::string_view("a\nb"), std::string_view("a\rb"), std::string_view("a\0b", 3)}) {
+  for (const std::string_view bad :
+       {std::string_view("a\nb"), std::string_view("a\rb"), std::string_view("a\0b", 3)}) {
     const auto quoted = quote_hmp_argument(bad);
 
     ASSERT_FALSE(quoted);
@@ -43,8 +44,8 @@ TEST(HmpText, ReadsTheTraceFileStatus) {
 }
 
 TEST(HmpText, RefusesAnotherStatus) {
-  for (const std::string text :
-       {"unknown command: 'trace-file'", "", "Trace file \"", "Trace file \" on.", "Trace file \"x\" maybe."}) {
+  for (const std::string text : {"unknown command: 'trace-file'", "", "Trace file \"",
+                                 "Trace file \" on.", "Trace file \"x\" maybe."}) {
     const auto status = parse_trace_file_status(text);
 
     ASSERT_FALSE(status) << text;
@@ -52,8 +53,26 @@ TEST(HmpText, RefusesAnotherStatus) {
   }
 }
 
+TEST(TraceEventLines, AreNamesWithStates) {
+  const auto lines = parse_trace_event_lines("exec_tb : state 1\nscsi_READ : state 0");
+
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0].name, "exec_tb");
+  EXPECT_TRUE(lines[0].on);
+  EXPECT_EQ(lines[1].name, "scsi_READ");
+  EXPECT_FALSE(lines[1].on);
+}
+
+TEST(TraceEventLines, PassOverEverythingElse) {
+  EXPECT_TRUE(parse_trace_event_lines("").empty());
+  EXPECT_TRUE(parse_trace_event_lines("unknown command: 'info trace-events'").empty());
+  EXPECT_TRUE(parse_trace_event_lines(" : state 1\nname : state 2\nname : state \n\n").empty());
+}
+
 TEST(OneLine, CutsAtACharacterAndRemovesControls) {
-  EXPECT_EQ(one_line("a\nb\x7f" "c\n"), "a b c");
+  EXPECT_EQ(one_line("a\nb\x7f"
+                     "c\n"),
+            "a b c");
   EXPECT_EQ(one_line("abcdef", 3), "abc...");
   EXPECT_EQ(one_line("ab\xc3\xa4xyz", 3), "ab...");
   EXPECT_EQ(one_line("\n\n"), "");

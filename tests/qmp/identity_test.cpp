@@ -62,8 +62,8 @@ TEST_F(IdentityTest, LeavesEmptyWhatQemuDoesNotKnow) {
 
   ASSERT_TRUE(identity) << identity.error().detail;
   EXPECT_EQ(identity->version.major, 7);
-  EXPECT_EQ(identity->name + identity->uuid + identity->arch + identity->accelerator + identity->machine +
-                identity->run_state,
+  EXPECT_EQ(identity->name + identity->uuid + identity->arch + identity->accelerator +
+                identity->machine + identity->run_state,
             "");
   EXPECT_THAT(identity->vcpu_threads, IsEmpty());
 }
@@ -92,7 +92,8 @@ TEST_F(IdentityTest, TellsTheAcceleratorApart) {
 }
 
 TEST_F(IdentityTest, BelievesQueryAccelerators) {
-  start_with({{"query-kvm", {{"enabled", false}}}, {"query-accelerators", {{"enabled", "xen"}, {"present", {"xen"}}}}});
+  start_with({{"query-kvm", {{"enabled", false}}},
+              {"query-accelerators", {{"enabled", "xen"}, {"present", {"xen"}}}}});
   EXPECT_EQ(ask()->accelerator, "xen");
 }
 

@@ -32,7 +32,8 @@ TEST(Message, ReadsAGreeting) {
 }
 
 TEST(Message, ReadsAGreetingWithoutExtras) {
-  const auto greeting = parsed<Greeting>(R"({"QMP": {"version": {"qemu": {"major": 11, "minor": 0, "micro": 3}}}})");
+  const auto greeting =
+      parsed<Greeting>(R"({"QMP": {"version": {"qemu": {"major": 11, "minor": 0, "micro": 3}}}})");
 
   EXPECT_EQ(greeting.version, (Version{11, 0, 3}));
   EXPECT_EQ(greeting.package, "");
@@ -48,8 +49,8 @@ TEST(Message, ReadsAReturnAndItsId) {
 }
 
 TEST(Message, ReadsAnError) {
-  const auto error =
-      parsed<ErrorMessage>(R"({"id": "a", "error": {"class": "GenericError", "desc": "unknown event \"x\""}})");
+  const auto error = parsed<ErrorMessage>(
+      R"({"id": "a", "error": {"class": "GenericError", "desc": "unknown event \"x\""}})");
 
   EXPECT_EQ(error.id, "a");
   EXPECT_EQ(error.error_class, "GenericError");
@@ -67,8 +68,10 @@ TEST(Message, ReadsAnEvent) {
 
 TEST(Message, ReadsAnEventWithoutDataOrTime) {
   for (const auto* text :
-       {R"({"event": "STOP"})", R"({"event": "STOP", "timestamp": {"seconds": -1, "microseconds": -1}})",
-        R"({"event": "STOP", "timestamp": {"seconds": 1e300}})", R"({"event": "STOP", "timestamp": 5})",
+       {R"({"event": "STOP"})",
+        R"({"event": "STOP", "timestamp": {"seconds": -1, "microseconds": -1}})",
+        R"({"event": "STOP", "timestamp": {"seconds": 1e300}})",
+        R"({"event": "STOP", "timestamp": 5})",
         R"({"event": "STOP", "timestamp": {"seconds": 9223372036854775807, "microseconds": 5}})"}) {
     const auto event = parsed<EventMessage>(text);
 
@@ -78,12 +81,15 @@ TEST(Message, ReadsAnEventWithoutDataOrTime) {
 }
 
 TEST(Message, RefusesEverythingElse) {
-  for (const auto* text :
-       {"", "{", "{}", "[]", "null", "{\"a\": tru}", R"({"QMP": 1})", R"({"QMP": {}})", R"({"QMP": {"version": {}}})",
-        R"({"QMP": {"version": {"qemu": {"major": "7", "minor": 2, "micro": 0}}}})",
-        R"({"QMP": {"version": {"qemu": {"major": -7, "minor": 2, "micro": 0}}}})",
-        R"({"QMP": {"version": {"qemu": {"major": 18446744073709551615, "minor": 2, "micro": 0}}}})",
-        R"({"error": "x"})", R"({"event": 5})", R"({"event": "X", "data": []})", "{\"return\": \"\xff\"}"}) {
+  for (
+      const auto* text :
+      {"", "{", "{}", "[]", "null", "{\"a\": tru}", R"({"QMP": 1})", R"({"QMP": {}})",
+       R"({"QMP": {"version": {}}})",
+       R"({"QMP": {"version": {"qemu": {"major": "7", "minor": 2, "micro": 0}}}})",
+       R"({"QMP": {"version": {"qemu": {"major": -7, "minor": 2, "micro": 0}}}})",
+       R"({"QMP": {"version": {"qemu": {"major": 18446744073709551615, "minor": 2, "micro": 0}}}})",
+       R"({"error": "x"})", R"({"event": 5})", R"({"event": "X", "data": []})",
+       "{\"return\": \"\xff\"}"}) {
     const auto message = parse_message(text);
 
     ASSERT_FALSE(message) << text;

@@ -15,7 +15,8 @@ namespace qemon::qmp::test {
 
 std::optional<std::string> QemuProcess::binary() {
   const char* named = std::getenv("QEMON_TEST_QEMU");
-  const std::string path = named != nullptr && *named != '\0' ? named : "/usr/bin/qemu-system-x86_64";
+  const std::string path =
+      named != nullptr && *named != '\0' ? named : "/usr/bin/qemu-system-x86_64";
   if (::access(path.c_str(), X_OK) != 0) return std::nullopt;
   return path;
 }
@@ -23,6 +24,8 @@ std::optional<std::string> QemuProcess::binary() {
 QemuProcess::QemuProcess(const std::string& binary) {
   const std::string qmp_option = "unix:" + path("qmp") + ",server=on,wait=off";
   const std::string hmp_option = "unix:" + path("hmp") + ",server=on,wait=off";
+  const std::string pretty_chardev =
+      "socket,id=pretty,path=" + path("pretty") + ",server=on,wait=off";
   const std::string directory = directory_.path().string();
   pid_ = ::fork();
   if (pid_ < 0) throw std::runtime_error("fork failed");
@@ -30,12 +33,15 @@ QemuProcess::QemuProcess(const std::string& binary) {
     // It must not outlive a test that crashes.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::chdir(directory.c_str()) != 0) ::_exit(126);
-    ::execl(binary.c_str(), binary.c_str(), "-machine", "none", "-accel", "tcg", "-nodefaults", "-display", "none",
-            "-name", "web1", "-qmp", qmp_option.c_str(), "-monitor", hmp_option.c_str(), nullptr);
+    ::execl(binary.c_str(), binary.c_str(), "-machine", "none", "-accel", "tcg", "-nodefaults",
+            "-display", "none", "-name", "web1", "-qmp", qmp_option.c_str(), "-monitor",
+            hmp_option.c_str(), "-chardev", pretty_chardev.c_str(), "-mon",
+            "chardev=pretty,mode=control,pretty=on", nullptr);
     ::_exit(127);
   }
   const bool there = qemon::test::wait_until([this] {
-    return std::filesystem::exists(path("qmp")) && std::filesystem::exists(path("hmp"));
+    return std::filesystem::exists(path("qmp")) && std::filesystem::exists(path("hmp")) &&
+           std::filesystem::exists(path("pretty"));
   });
   if (!there) throw std::runtime_error("QEMU did not open its monitors: " + binary);
 }
@@ -46,9 +52,9 @@ QemuProcess::~QemuProcess() {
   ::waitpid(pid_, nullptr, 0);
 }
 
-Endpoint QemuProcess::qmp() const {
+Endpoint QemuProcess::monitor(const std::string& name) const {
   Endpoint endpoint;
-  endpoint.path = path("qmp");
+  endpoint.path = path(name);
   return endpoint;
 }
 

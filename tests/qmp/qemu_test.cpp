@@ -36,10 +36,12 @@ class RealQemu : public testing::Test {
     auto connected = connect(qemu->qmp(), qemon::test::default_deadline);
     ASSERT_TRUE(connected) << connected.error().detail;
     client = std::move(*connected);
-    boost::asio::co_spawn(context, client->run(), [](std::exception_ptr failure, const Error&) { EXPECT_FALSE(failure); });
+    boost::asio::co_spawn(context, client->run(),
+                          [](std::exception_ptr failure, const Error&) { EXPECT_FALSE(failure); });
   }
 
-  Result<std::unique_ptr<Client>> connect(const Endpoint& endpoint, std::chrono::milliseconds deadline) {
+  Result<std::unique_ptr<Client>> connect(const Endpoint& endpoint,
+                                          std::chrono::milliseconds deadline) {
     ClientOptions options;
     options.handshake_deadline = deadline;
     return qemon::test::run(context, Client::connect(context.get_executor(), endpoint, options));
@@ -51,7 +53,8 @@ class RealQemu : public testing::Test {
   }
 
   std::size_t entries_in_descriptor_directory() {
-    const auto entries = std::filesystem::directory_iterator("/proc/" + std::to_string(qemu->pid()) + "/fd");
+    const auto entries =
+        std::filesystem::directory_iterator("/proc/" + std::to_string(qemu->pid()) + "/fd");
     return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
   }
 
@@ -93,7 +96,8 @@ TEST_F(RealQemu, ListsAndSwitchesEvents) {
   const auto unknown = wait_for(set_event_state(*client, "no_such_event", true));
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code, errc::command_failed);
-  EXPECT_THAT(unknown.error().detail, StartsWith("trace event no_such_event on: trace-event-set-state: unknown event"));
+  EXPECT_THAT(unknown.error().detail,
+              StartsWith("trace event no_such_event on: trace-event-set-state: unknown event"));
 }
 
 TEST_F(RealQemu, AnswersManyCommandsInFlight) {
@@ -112,7 +116,8 @@ TEST_F(RealQemu, AnswersManyCommandsInFlight) {
 }
 
 TEST_F(RealQemu, UnknownCommandsAreNotFound) {
-  EXPECT_EQ(wait_for(client->execute("query-nothing", nlohmann::json(), 30s)).error().code, errc::command_not_found);
+  EXPECT_EQ(wait_for(client->execute("query-nothing", nlohmann::json(), 30s)).error().code,
+            errc::command_not_found);
 }
 
 TEST_F(RealQemu, ASecondClientIsToldThatTheMonitorIsBusyUntilItIsFree) {
@@ -127,14 +132,24 @@ TEST_F(RealQemu, ASecondClientIsToldThatTheMonitorIsBusyUntilItIsFree) {
 }
 
 TEST_F(RealQemu, AHumanMonitorIsRecognised) {
-  Endpoint endpoint = qemu->qmp();
-  endpoint.path = qemu->human_monitor();
-
-  const auto wrong = connect(endpoint, qemon::test::default_deadline);
+  const auto wrong = connect(qemu->human(), qemon::test::default_deadline);
 
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().code, errc::protocol);
-  EXPECT_THAT(wrong.error().detail, HasSubstr("this is a human monitor (-monitor): give QEMU a -qmp as well"));
+  EXPECT_THAT(wrong.error().detail,
+              HasSubstr("this is a human monitor (-monitor): give QEMU a -qmp as well"));
+}
+
+TEST_F(RealQemu, APrettyPrintingMonitorIsUnderstood) {
+  auto pretty = connect(qemu->pretty(), qemon::test::default_deadline);
+  ASSERT_TRUE(pretty) << pretty.error().detail;
+  client = std::move(*pretty);
+  boost::asio::co_spawn(context, client->run(), [](std::exception_ptr, const Error&) {});
+
+  const auto all = wait_for(get_event_states(*client, "*"));
+
+  ASSERT_TRUE(all) << all.error().detail;
+  EXPECT_GT(all->size(), 1000U);
 }
 
 TEST_F(RealQemu, LogsToAPathWithBlanksQuotesAndBackslashes) {
@@ -182,8 +197,9 @@ TEST_F(RealQemu, TakesTwoDescriptorsSentAtOnce) {
   const UniqueFd one(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const UniqueFd two(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
   Result<AddedDescriptor> first = Error{"not answered"};
-  boost::asio::co_spawn(context, add_descriptor(*client, one.get()),
-                        [&first](std::exception_ptr, Result<AddedDescriptor> result) { first = result; });
+  boost::asio::co_spawn(
+      context, add_descriptor(*client, one.get()),
+      [&first](std::exception_ptr, Result<AddedDescriptor> result) { first = result; });
   const auto second = wait_for(add_descriptor(*client, two.get()));
 
   ASSERT_TRUE(first) << first.error().detail;

@@ -60,7 +60,8 @@ struct ReadySession : Session {
   }
 };
 
-std::vector<std::string> receive_in_pieces(Session& session, std::string_view bytes, std::size_t piece) {
+std::vector<std::string> receive_in_pieces(Session& session, std::string_view bytes,
+                                           std::size_t piece) {
   std::vector<std::string> seen;
   while (!bytes.empty()) {
     session.receive(bytes.substr(0, piece));
@@ -71,7 +72,8 @@ std::vector<std::string> receive_in_pieces(Session& session, std::string_view by
 }
 
 TEST(Session, ShakesHandsAndCarriesACommandAtEverySplit) {
-  const std::string answers = "{\"event\": \"STOP\"}\r\n{\"id\": \"qemon-2\", \"return\": 5}\n{\"event\": \"RESUME\"}\n";
+  const std::string answers =
+      "{\"event\": \"STOP\"}\r\n{\"id\": \"qemon-2\", \"return\": 5}\n{\"event\": \"RESUME\"}\n";
   for (std::size_t piece = 1; piece <= greeting_line.size(); ++piece) {
     Session session;
 
@@ -192,12 +194,15 @@ TEST(Session, EndsWhenTheServerCannotParseUs) {
   ReadySession session;
   session.submit_one();
 
-  session.receive("{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error\"}}\r\n{\"event\": \"STOP\"}\r\n");
+  session.receive(
+      "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error\"}}\r\n{\"event\": "
+      "\"STOP\"}\r\n");
 
   EXPECT_TRUE(drain(session).empty());
   ASSERT_TRUE(session.ended());
   EXPECT_EQ(session.end_reason().code, errc::protocol);
-  EXPECT_EQ(session.end_reason().detail, "the monitor could not parse what we sent: JSON parse error");
+  EXPECT_EQ(session.end_reason().detail,
+            "the monitor could not parse what we sent: JSON parse error");
   EXPECT_FALSE(session.next_output());
 }
 
@@ -206,7 +211,8 @@ TEST(Session, GivesQemusErrorsToTheirCommand) {
   const auto id = std::to_string(session.submit_one());
   sent(session);
 
-  session.receive("{\"id\": \"qemon-" + id + "\", \"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no\\nsuch\"}}\r\n");
+  session.receive("{\"id\": \"qemon-" + id +
+                  "\", \"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no\\nsuch\"}}\r\n");
   const auto incoming = session.next();
 
   ASSERT_TRUE(incoming && std::holds_alternative<Reply>(*incoming));
@@ -288,10 +294,14 @@ TEST(Session, EndsOnNonsense) {
     std::string reason;
     errc code = errc::protocol;
   };
-  const std::string deep = "{\"return\": " + std::string(100'000, '[') + std::string(100'000, ']') + "}\n";
-  for (const Case& one : {Case{"garbage\n", "it sent \"garbage\""}, Case{"{\"a\": nope}\n", "not JSON"},
-                          Case{deep, "nested more than 256 levels"}, Case{std::string(greeting_line), "a second time"},
-                          Case{"{\"return\": \"" + std::string(11U << 20, 'x'), "10485760 bytes", errc::line_too_long}}) {
+  const std::string deep =
+      "{\"return\": " + std::string(100'000, '[') + std::string(100'000, ']') + "}\n";
+  for (const Case& one :
+       {Case{"garbage\n", "it sent \"garbage\""}, Case{"{\"a\": nope}\n", "not JSON"},
+        Case{deep, "nested more than 256 levels"},
+        Case{std::string(greeting_line), "a second time"},
+        Case{"{\"return\": \"" + std::string(11U << 20, 'x'), "10485760 bytes",
+             errc::line_too_long}}) {
     ReadySession session;
 
     session.receive(one.bytes);
@@ -304,7 +314,8 @@ TEST(Session, EndsOnNonsense) {
 }
 
 TEST(Session, EndsOnAWrongStart) {
-  for (const std::string& bytes : {std::string(negotiated), std::string("{\"event\": \"STOP\"}\n"), std::string("{}\n")}) {
+  for (const std::string& bytes :
+       {std::string(negotiated), std::string("{\"event\": \"STOP\"}\n"), std::string("{}\n")}) {
     Session session;
 
     session.receive(bytes);
@@ -321,7 +332,8 @@ TEST(Session, EndsWhenNegotiationIsRefused) {
   drain(session);
   sent(session);
 
-  session.receive("{\"id\": \"qemon-1\", \"error\": {\"class\": \"GenericError\", \"desc\": \"why?\"}}\n");
+  session.receive(
+      "{\"id\": \"qemon-1\", \"error\": {\"class\": \"GenericError\", \"desc\": \"why?\"}}\n");
   drain(session);
 
   ASSERT_TRUE(session.ended());
@@ -334,7 +346,8 @@ TEST(Session, TakesALongReply) {
   sent(session);
   const std::string text(9U << 20, 'x');
 
-  session.receive("{\"id\": \"qemon-" + std::to_string(id) + "\", \"return\": \"" + text + "\"}\r\n");
+  session.receive("{\"id\": \"qemon-" + std::to_string(id) + "\", \"return\": \"" + text +
+                  "\"}\r\n");
   const auto incoming = session.next();
 
   ASSERT_TRUE(incoming && std::holds_alternative<Reply>(*incoming));

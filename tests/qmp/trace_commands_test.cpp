@@ -19,7 +19,8 @@ class TraceCommands : public ClientTest {
     Answers answers;
     answers.human = std::move(human);
     answers.command = [answer = std::move(answer), this](const json& command) {
-      asked = command.at("execute").get<std::string>() + " " + command.value("arguments", json()).dump();
+      asked = command.at("execute").get<std::string>() + " " +
+              command.value("arguments", json()).dump();
       return answer;
     };
     start(answering(answers));
@@ -69,15 +70,17 @@ TEST_F(TraceCommands, ReadsEventStates) {
 }
 
 TEST_F(TraceCommands, RefusesOddEventStates) {
-  for (const auto* answer : {"{}", "5", "[5]", "[{}]", R"([{"name": 5, "state": "enabled"}])", R"([{"name": "a"}])",
-                             R"([{"name": "a", "state": "on"}])", R"([{"name": "a", "state": 1}])"}) {
+  for (const auto* answer :
+       {"{}", "5", "[5]", "[{}]", R"([{"name": 5, "state": "enabled"}])", R"([{"name": "a"}])",
+        R"([{"name": "a", "state": "on"}])", R"([{"name": "a", "state": 1}])"}) {
     start_with(nullptr, json::parse(answer));
 
     const auto states = wait_for(get_event_states(*client, "a"));
 
     ASSERT_FALSE(states) << answer;
     EXPECT_EQ(states.error().code, errc::protocol);
-    EXPECT_THAT(states.error().detail, StartsWith("trace events a: trace-event-get-state: unexpected answer "));
+    EXPECT_THAT(states.error().detail,
+                StartsWith("trace events a: trace-event-get-state: unexpected answer "));
     client.reset();
   }
 }
@@ -88,7 +91,8 @@ TEST_F(TraceCommands, SwitchesOneEvent) {
   EXPECT_TRUE(wait_for(set_event_state(*client, "virtio_notify", true)));
 
   EXPECT_EQ(asked, "trace-event-set-state {\"enable\":true,\"name\":\"virtio_notify\"}");
-  EXPECT_EQ(wait_for(set_event_state(*client, "virtio_*", true)).error().code, errc::invalid_argument);
+  EXPECT_EQ(wait_for(set_event_state(*client, "virtio_*", true)).error().code,
+            errc::invalid_argument);
 }
 
 TEST_F(TraceCommands, SaysWhichEventCouldNotBeSwitched) {
@@ -131,7 +135,8 @@ TEST_F(TraceCommands, NoticesThatTheTraceFileCannotBeOpened) {
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, errc::command_failed);
   EXPECT_EQ(done.error().detail,
-            "trace-file on: QEMU cannot open \"/nope/t\": let QEMU's user write to it and enter its directories");
+            "trace-file on: QEMU cannot open \"/nope/t\": let QEMU's user write to it and enter "
+            "its directories");
 }
 
 TEST_F(TraceCommands, NoticesThatAFileThatWasOnWentOff) {
@@ -154,14 +159,16 @@ TEST_F(TraceCommands, NoticesThatTheTraceFileDidNotChange) {
 
   EXPECT_THAT(wait_for(set_trace_file(*client, "/t")).error().detail,
               HasSubstr("still names its trace file \"trace-42\""));
-  EXPECT_THAT(wait_for(switch_trace_file(*client, false)).error().detail, HasSubstr("keeps writing"));
+  EXPECT_THAT(wait_for(switch_trace_file(*client, false)).error().detail,
+              HasSubstr("keeps writing"));
 }
 
 TEST_F(TraceCommands, TraceFileNeedsTheSimpleBackend) {
   start_with([](const std::string&) { return json("unknown command: 'trace-file'\r\n"); });
 
   EXPECT_EQ(wait_for(trace_file_status(*client)).error().code, errc::command_failed);
-  EXPECT_THAT(wait_for(flush_trace_file(*client)).error().detail, HasSubstr("unknown command: 'trace-file'"));
+  EXPECT_THAT(wait_for(flush_trace_file(*client)).error().detail,
+              HasSubstr("unknown command: 'trace-file'"));
   EXPECT_EQ(wait_for(switch_trace_file(*client, true)).error().code, errc::command_failed);
 }
 
@@ -169,7 +176,9 @@ TEST_F(TraceCommands, DirectsTheLogAndTakesAnyTextForFailure) {
   std::string said;
   start_with([&said](const std::string& line) {
     said = line;
-    return json(line.find("nope") == line.npos ? "" : "Error opening logfile /nope: No such file or directory\r\n");
+    return json(line.find("nope") == line.npos
+                    ? ""
+                    : "Error opening logfile /nope: No such file or directory\r\n");
   });
 
   EXPECT_TRUE(wait_for(set_logfile(*client, "/run/a \"b\"")));
@@ -177,7 +186,8 @@ TEST_F(TraceCommands, DirectsTheLogAndTakesAnyTextForFailure) {
   const auto failed = wait_for(set_logfile(*client, "/nope"));
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, errc::command_failed);
-  EXPECT_EQ(failed.error().detail, "logfile /nope: Error opening logfile /nope: No such file or directory");
+  EXPECT_EQ(failed.error().detail,
+            "logfile /nope: Error opening logfile /nope: No such file or directory");
 }
 
 TEST_F(TraceCommands, RefusesLogfilesThatQemuWouldMisread) {
@@ -200,8 +210,9 @@ TEST_F(TraceCommands, AddsAndRemovesADescriptor) {
 }
 
 TEST_F(TraceCommands, RefusesAnOddDescriptor) {
-  for (const auto* answer : {"{}", "[]", R"({"fdset-id": 1, "fd": -1})", R"({"fdset-id": 1, "fd": 4294967296})",
-                             R"({"fdset-id": "1", "fd": 5})"}) {
+  for (const auto* answer :
+       {"{}", "[]", R"({"fdset-id": 1, "fd": -1})", R"({"fdset-id": 1, "fd": 4294967296})",
+        R"({"fdset-id": "1", "fd": 5})"}) {
     start_with(nullptr, json::parse(answer));
 
     EXPECT_EQ(wait_for(add_descriptor(*client, 0)).error().code, errc::protocol) << answer;
@@ -220,7 +231,8 @@ TEST_F(TraceCommands, DetectsBackendsByAsking) {
   ASSERT_TRUE(found) << found.error().detail;
   EXPECT_TRUE(found->simple);
   EXPECT_TRUE(found->log);
-  EXPECT_EQ(found->how, "HMP \"help trace-file\" knows the command, \"log help\" offers trace:PATTERN");
+  EXPECT_EQ(found->how,
+            "HMP \"help trace-file\" knows the command, \"log help\" offers trace:PATTERN");
 }
 
 TEST_F(TraceCommands, DetectsThatThereIsNoBackend) {

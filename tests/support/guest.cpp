@@ -45,6 +45,11 @@ Guest::~Guest() {
   ::unlink(path_.c_str());
 }
 
+bool Guest::connected() const {
+  pollfd readable{listener_.get(), POLLIN, 0};
+  return connection_ || ::poll(&readable, 1, 0) == 1;
+}
+
 void Guest::wait_ready() {
   wait_readable(listener_, "connect");
   connection_.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));

@@ -18,6 +18,9 @@ class Guest {
   Guest& operator=(const Guest&) = delete;
   ~Guest();
 
+  /// Whether QEMU has opened its end of the serial port, which it does when it starts.
+  [[nodiscard]] bool connected() const;
+
   /// Returns when the guest has booted and waits for commands; the BIOS reads nothing from the disk
   /// after that.
   void wait_ready();

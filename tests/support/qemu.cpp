@@ -61,6 +61,7 @@ std::vector<std::string> command_line(const QemuBuild& build, const std::string&
                   "-device", "virtio-blk-pci,drive=disk0",                                  //
                   "-serial", "unix:" + directory + "/serial,server=off",                    //
                   "-qmp", listening("qmp"), "-qmp", listening("qmp-test")});
+  if (options.paused) command.emplace_back("-S");
   if (options.timestamps) command.insert(command.end(), {"-msg", "timestamp=on"});
   command.insert(command.end(), options.arguments.begin(), options.arguments.end());
   return command;
@@ -90,6 +91,13 @@ std::vector<QemuBuild> qemu_builds() {
   return builds;
 }
 
+std::vector<std::string> run_as(const QemuBuild& build, const std::string& user,
+                                const std::string& directory) {
+  const Finished help = run_program({build.binary, "-help"}, directory);
+  if (help.out.find("\n-runas ") != std::string::npos) return {"-runas", user};
+  return {"-run-with", "user=" + user};
+}
+
 std::ostream& operator<<(std::ostream& out, const QemuBuild& build) {
   return out << build.label;
 }
@@ -104,8 +112,29 @@ Qemu::Qemu(const QemuBuild& build, std::string directory, const QemuOptions& opt
   process.err = options.stderr_file;
   process.user = options.user;
   process_ = std::make_unique<Process>(std::move(process));
-  guest_.wait_ready();
+  wait_connected();
+  if (!options.paused) guest_.wait_ready();
   monitor_ = std::make_unique<Monitor>(directory_ + "/qmp-test");
+}
+
+void Qemu::resume() {
+  monitor_->execute("cont");
+  guest_.wait_ready();
+}
+
+double Qemu::block_statistic(std::string_view name) {
+  for (const auto& each : monitor_->execute("query-blockstats")) {
+    if (each.value("device", "") == "disk0") return each.at("stats").at(std::string(name));
+  }
+  throw std::runtime_error("QEMU has no statistics of disk0");
+}
+
+void Qemu::wait_connected() {
+  if (!wait_until([this] { return guest_.connected() || !process_->running(); }) ||
+      !guest_.connected()) {
+    throw std::runtime_error(
+        "QEMU did not start; what it says is in stderr_file, if that is given");
+  }
 }
 
 bool Qemu::has_simple_backend() {

@@ -25,6 +25,11 @@ struct QemuBuild {
 /// installed as qemu-system-x86_64, if any.
 std::vector<QemuBuild> qemu_builds();
 
+/// The options that make this build run as `user` once it has opened its files: -runas, or what
+/// took its place in QEMU 10.
+std::vector<std::string> run_as(const QemuBuild& build, const std::string& user,
+                                const std::string& directory);
+
 /// What GoogleTest prints for a parameter, and what it appends to a test's name.
 std::ostream& operator<<(std::ostream& out, const QemuBuild& build);
 
@@ -36,9 +41,9 @@ struct QemuOptions {
   std::optional<User> user;  ///< Started as this user; its directory is given to it.
 };
 
-/// Started by the constructor and booted when it returns; killed by the destructor. Everything it
-/// needs is in `directory`, which is made if missing: another Qemu in the same directory is the
-/// same VM, started again.
+/// Started by the constructor and booted when it returns (unless it is to be paused); killed by the
+/// destructor. Everything it needs is in `directory`, which is made if missing: another Qemu in the
+/// same directory is the same VM, started again.
 class Qemu {
  public:
   Qemu(const QemuBuild& build, std::string directory, const QemuOptions& options = {});
@@ -54,11 +59,19 @@ class Qemu {
   /// The test's own monitor, on another socket than qemond's.
   [[nodiscard]] Monitor& monitor() { return *monitor_; }
 
+  /// Starts a paused guest and returns when it has booted.
+  void resume();
+
+  /// A field of `stats` of query-blockstats for the guest's disk.
+  [[nodiscard]] double block_statistic(std::string_view name);
+
   /// Asked of QEMU, not of qemon.
   [[nodiscard]] bool has_simple_backend();
   [[nodiscard]] bool has_log_backend();
 
  private:
+  void wait_connected();
+
   std::string directory_;
   Guest guest_;
   std::unique_ptr<Process> process_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
 #include <string_view>
 
@@ -96,6 +97,17 @@ FileFacts file_facts(const std::string& path) {
   if (::stat(path.c_str(), &status) != 0) throw std::runtime_error("no file " + path);
   return {status.st_ino, static_cast<std::uint64_t>(status.st_size),
           static_cast<std::uint64_t>(status.st_blocks) * 512};
+}
+
+FileFacts open_file_facts(pid_t pid, const std::string& path) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+    std::error_code ignored;
+    const std::string target = std::filesystem::read_symlink(entry, ignored).string();
+    // What Linux appends to the name of a file that has none.
+    if (target == path || target == path + " (deleted)") return file_facts(entry.path().string());
+  }
+  throw std::runtime_error("process " + std::to_string(pid) + " has no open file " + path);
 }
 
 }  // namespace qemon::test

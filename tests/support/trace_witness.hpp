@@ -25,4 +25,7 @@ struct FileFacts {
 /// Throws std::runtime_error when there is no such file.
 FileFacts file_facts(const std::string& path);
 
+/// The same for a file that the process has open and that need not have a name any more.
+FileFacts open_file_facts(pid_t pid, const std::string& path);
+
 }  // namespace qemon::test

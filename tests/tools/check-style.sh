@@ -45,7 +45,7 @@ problem() {
 check_format() {
   local tool file
   for tool in clang-format-14 clang-format; do
-    if command -v "$tool" >/dev/null && "$tool" --version | grep -q 'version 14\.'; then
+    if command -v "$tool" >/dev/null && [[ $("$tool" --version) == *'version 14.'* ]]; then
       while read -r file; do
         problem "$file: not formatted; use: $tool -i ${file%%:*}"
       done < <({ "$tool" --dry-run -Werror "$@" 2>&1 || true; } | sed -n -E 's/^([^ :]+:[0-9]+):[0-9]+: error: .*/\1/p' | sort -u -t : -k 1,1)
@@ -68,7 +68,7 @@ check_headers() {
   local file
   for file in "$@"; do
     grep -q '^#pragma once$' "$file" || problem "$file:1: no #pragma once"
-    head -n 1 "$file" | grep -q '^// ' || problem "$file:1: the first line does not say what the header is for"
+    [[ $(head -n 1 "$file") == '// '* ]] || problem "$file:1: the first line does not say what the header is for"
   done
 }
 

@@ -47,14 +47,15 @@ main() {
   local missing=()
   find_missing "${wanted[@]}"
   ((${#missing[@]})) || return 0
-  can_be_root || die "packages are missing, and this is neither root nor is there a sudo; install them with: apt-get install ${missing[*]}"
+  as_root true 2>/dev/null || die "packages are missing, and this is not root, nor does sudo help; install them as root with: apt-get install ${missing[*]}"
   install_missing
 }
 
 is_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
-# apt-cache lists virtual packages too, which have no version to install.
-is_available() { apt-cache show --no-all-versions "$1" 2>/dev/null | grep -q '^Version:'; }
+# apt-cache lists virtual packages too, which have no version to install. Read to its end: `grep -q` would end it early,
+# which counts as a failure of the pipe.
+is_available() { [[ -n $(apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n '/^Version:/p') ]]; }
 
 # Sets `missing` of the caller.
 find_missing() {
@@ -81,7 +82,8 @@ has_boost() {
   return 1
 }
 
-# Prints one name for each entry of `missing`: the first of its alternatives that can be installed.
+# Prints one name for each entry of `missing`: the first of its alternatives that can be installed. Fails if there is none
+# for some entry, which is then the last line.
 choose() {
   local entry name names
   for entry in "${missing[@]}"; do
@@ -92,6 +94,7 @@ choose() {
         continue 2
       fi
     done
+    printf '%s\n' "$entry"
     return 1
   done
 }
@@ -108,7 +111,7 @@ install_missing() {
   fi
   say "fetching the package lists"
   as_root apt-get -qq -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 || true
-  chosen=$(choose) || die "the package sources of this machine lack some of: ${missing[*]}; $(tail -n 1 "$log")"
+  chosen=$(choose) || die "this machine's package sources do not have ${chosen##*$'\n'}; apt-get update said: $(tail -n 1 "$log")"
   say "installing packages: ${chosen//$'\n'/ }"
   if ! apt_install "$chosen" >"$log" 2>&1; then
     tail -n 20 "$log" >&2

@@ -16,10 +16,7 @@ cache_dir() {
   printf '%s\n' "${QEMON_CACHE_DIR:-${XDG_CACHE_HOME:-$home/.cache}/qemon}"
 }
 
-# True if as_root can work: we are root, or there is a sudo to ask.
-can_be_root() { ((EUID == 0)) || command -v sudo >/dev/null; }
-
-# Runs a command as root. sudo asks for a password on the terminal; where there is none it must fail at once, not wait.
+# Runs a command as root; fails if that cannot be. sudo asks for a password on the terminal; where there is none it must fail at once, not wait.
 as_root() {
   if ((EUID == 0)); then
     "$@"

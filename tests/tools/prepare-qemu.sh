@@ -172,7 +172,7 @@ need_mirror() {
     apt-get -qq "${own[@]}" update >&2 || true
     targets=$(debian_targets "${own[@]}")
   fi
-  mirror=$(sed -n "s/^$suite //p" <<<"$targets" | head -n 1)
+  mirror=$(awk -v suite="$suite" '$1 == suite && !found++ { print $2 }' <<<"$targets")
   [[ -n $mirror ]] || die "no Debian mirror with $suite in this machine's apt sources, or it cannot be reached"
   [[ -r $keyring ]] || die "$keyring is missing; install debian-archive-keyring"
 

@@ -126,8 +126,8 @@ TEST(SimpleDecoderDamage, MissingBytesNeverAddAWrongArgument) {
   add_filler(trace);
   const Decoding intact(trace.bytes, trace.bytes.size());
   for (std::size_t at = trace.starts[2]; at < last_start; ++at) {
-    for (const std::size_t count :
-         {1, 2, 3, 7, 8, 9, 16, 24, 31, 32, 33, 40, 48, 51, 64, 80, 83, 99, 131}) {
+    for (const std::size_t count : {1U, 2U, 3U, 7U, 8U, 9U, 16U, 24U, 31U, 32U, 33U, 40U, 48U, 51U,
+                                    64U, 80U, 83U, 99U, 131U}) {
       if (at + count > last_start) continue;
       const std::string what = std::to_string(count) + " bytes missing at " + std::to_string(at);
       const auto first = std::prev(std::upper_bound(trace.starts.begin(), trace.starts.end(), at));

@@ -340,6 +340,39 @@ TEST_F(SimpleDecoderTest, JoinsAFileAnywhereAfterReadingItsHead) {
   }
 }
 
+TEST_F(SimpleDecoderTest, GoesOnBehindAGapOfTheSameFile) {
+  auto trace = head();
+  trace.event(0, 1, "").event(1, 2, u64s({1, 2}));
+  decoder.decode(trace.bytes, sink);
+
+  decoder.resume();
+  decoder.decode(std::string(100, '\0') + SimpleTrace().event(1, 3, u64s({3, 4})).bytes, sink);
+
+  EXPECT_EQ(sink.records.size(), 3U);
+  EXPECT_THAT(sink.losses, ElementsAre(0U));
+  EXPECT_EQ(decoder.stats().resyncs, 0U);
+}
+
+TEST_F(SimpleDecoderTest, GoesOnWhenTheHeadHasBecomeAHole) {
+  auto trace = head();
+  trace.event(0, 1, "").event(1, 2, u64s({1, 2}));
+  decoder.decode(trace.bytes, sink);
+
+  EXPECT_TRUE(decoder.read_head(std::string(4096, '\0')));
+  decoder.decode(SimpleTrace().event(1, 3, u64s({3, 4})).bytes, sink);
+
+  EXPECT_EQ(sink.records.size(), 3U);
+  EXPECT_EQ(decoder.stats().errors, DecoderStats{}.errors);
+}
+
+TEST_F(SimpleDecoderTest, CannotGoOnInAFileOfWhichItNeverSawTheHead) {
+  decoder.resume();
+
+  EXPECT_EQ(decoder.decode(SimpleTrace().event(1, 3, u64s({3, 4})).bytes, sink), 48U);
+  EXPECT_THAT(decoder.problem(), HasSubstr("switch it off and on"));
+  EXPECT_EQ(decoder.stats().errors[index(DecodeError::bad_header)], 1U);
+}
+
 TEST_F(SimpleDecoderTest, SaysWhenAHeadIsNone) {
   const auto text = decoder.read_head("some text, but not a trace");
   const auto nothing = decoder.read_head("");

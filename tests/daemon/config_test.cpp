@@ -1,0 +1,102 @@
+#include "daemon/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <sstream>
+
+namespace qemon::daemon {
+namespace {
+
+/// What a command line comes to, and what was printed to standard error.
+struct Outcome {
+  ParsedCommandLine parsed;
+  std::string errors;
+};
+
+Outcome parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "qemond");
+  std::ostringstream errors;
+  auto* const before = std::cerr.rdbuf(errors.rdbuf());
+  Outcome outcome{parse_command_line(static_cast<int>(arguments.size()), arguments.data()), {}};
+  std::cerr.rdbuf(before);
+  outcome.errors = errors.str();
+  return outcome;
+}
+
+TEST(Config, NamesVmsAndTheirMonitors) {
+  const auto outcome = parse({"--vm", "web1=unix:/run/vms/web1.qmp", "--vm",
+                              "arm=tcp:127.0.0.1:4444", "--runtime-dir", "/run/q"});
+
+  ASSERT_FALSE(outcome.parsed.exit_status) << outcome.errors;
+  const auto& config = outcome.parsed.config;
+  ASSERT_EQ(config.vms.size(), 2U);
+  EXPECT_EQ(config.vms[0].name, "web1");
+  EXPECT_EQ(qmp::to_string(config.vms[1].endpoint), "tcp:127.0.0.1:4444");
+  EXPECT_EQ(config.listen, "127.0.0.1:9749");
+  EXPECT_EQ(config.control_socket, "/run/q/control.sock");
+}
+
+TEST(Config, GivesACatalogToOneVmOrToTheRest) {
+  const auto outcome = parse({"--vm", "a=unix:/a", "--vm", "b=unix:/b", "--trace-events", "/all",
+                              "--trace-events", "b=/special", "--runtime-dir", "/run/q"});
+
+  ASSERT_FALSE(outcome.parsed.exit_status) << outcome.errors;
+  EXPECT_EQ(outcome.parsed.config.vms[0].catalog, "/all");
+  EXPECT_EQ(outcome.parsed.config.vms[1].catalog, "/special");
+}
+
+TEST(Config, TellsEveryMistakeInALineOfItsOwn) {
+  const auto outcome = parse({"--vm", "web1", "--vm", "a=unix:/a", "--vm", "a=unix:/b", "--listen",
+                              "nowhere", "--trace-events", "c=/x", "--runtime-dir", "run"});
+
+  EXPECT_EQ(outcome.parsed.exit_status, 2);
+  EXPECT_EQ(
+      outcome.errors,
+      "qemond: --vm web1: write NAME=ADDRESS, with a name of 1 to 64 letters, digits and _-.:@+, "
+      "for instance web1=unix:/run/vms/web1.qmp\n"
+      "qemond: --vm a=unix:/b: the name a is given twice\n"
+      "qemond: --trace-events c=/x: there is no --vm c\n"
+      "qemond: --runtime-dir run: give an absolute path, since QEMU runs elsewhere\n"
+      "qemond: --listen nowhere: write ADDRESS:PORT, for instance 127.0.0.1:9749 or [::1]:9749\n");
+}
+
+TEST(Config, WantsAVm) {
+  const auto outcome = parse({"--runtime-dir", "/run/q"});
+
+  EXPECT_EQ(outcome.parsed.exit_status, 2);
+  EXPECT_EQ(outcome.errors,
+            "qemond: no VM to watch: give --vm NAME=ADDRESS, for instance --vm "
+            "web1=unix:/run/vms/web1.qmp\n");
+}
+
+TEST(Config, SaysThatAHumanMonitorIsNotEnough) {
+  const auto outcome = parse({"--vm", "a=hmp:unix:/a", "--runtime-dir", "/run/q"});
+
+  EXPECT_EQ(outcome.parsed.exit_status, 2);
+  EXPECT_EQ(outcome.errors,
+            "qemond: --vm a=hmp:unix:/a: a human monitor cannot be used yet: give QEMU a QMP "
+            "monitor with -qmp\n");
+}
+
+TEST(Config, UnknownOptionsAreUsageErrors) {
+  const auto outcome = parse({"--vms", "a=unix:/a"});
+
+  EXPECT_EQ(outcome.parsed.exit_status, 2);
+  EXPECT_NE(outcome.errors.find("--vms"), std::string::npos);
+}
+
+TEST(Config, CheckEndsWithoutRunning) {
+  EXPECT_EQ(parse({"--check", "--vm", "a=unix:/a", "--runtime-dir", "/run/q"}).parsed.exit_status,
+            0);
+}
+
+TEST(Config, UnderstandsSizesWithUnits) {
+  const auto outcome =
+      parse({"--vm", "a=unix:/a", "--runtime-dir", "/run/q", "--trace-space", "64MiB"});
+
+  EXPECT_EQ(outcome.parsed.config.trace_space_bytes, 64U << 20);
+}
+
+}  // namespace
+}  // namespace qemon::daemon
