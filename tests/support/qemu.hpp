@@ -38,6 +38,7 @@ struct QemuOptions {
   bool timestamps = true;              ///< -msg timestamp=on
   bool stderr_pipe = false;            ///< Standard error is a pipe, as under a service manager.
   std::string stderr_file;   ///< Standard error is this file; without pipe and file: /dev/null.
+  bool paused = false;       ///< Waits for resume() before the guest's first instruction.
   std::optional<User> user;  ///< Started as this user; its directory is given to it.
 };
 
