@@ -32,7 +32,7 @@ main() {
   trap 'exit 143' TERM
   trap 'exit 129' HUP
   use_ccache
-  export PYTHONDONTWRITEBYTECODE=1
+  export PYTHONDONTWRITEBYTECODE=1 UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
   prepare
 
   # All builds come before all tests, so that the last lines are the tests' summary.

@@ -1,15 +1,20 @@
-# A guest of known work: a boot sector that does exactly as many disk requests as it is told over its first serial port.
+# A guest of known work: a boot sector that does exactly as many disk requests as it is told over
+# its first serial port.
 #
-# It says '>' once it is ready; everything that the BIOS reads to boot happens before that. A command is one letter and, for the
-# first three, a count (two bytes, little endian). The answer is '.' when the work is done, '!' when the BIOS reports an error,
-# '?' when the letter means nothing.
+# It says '>' once it is ready; everything that the BIOS reads to boot happens before that. A
+# command is one letter and, for the first three, a count (two bytes, little endian). The answer
+# is '.' when the work is done, '!' when the BIOS reports an error, '?' when the letter means
+# nothing.
 #   R count   as many reads of one sector (sector 64)
 #   W count   as many writes of one sector (sector 2048)
 #   M count   as many reads of eight sectors (sector 128)
-#   L         reads of one sector, one after another, until the next byte arrives, which is the next command; no answer
-#   S         polls the serial port until the next byte arrives, which is the next command; no answer
+#   L         reads of one sector, one after another, until the next byte arrives, which is the next
+#             command; no answer
+#   S         polls the serial port until the next byte arrives, which is the next command; no
+#             answer
 #   P         nothing: an answer shows that everything before it is done
-# Between commands the processor is halted: an idle guest costs nothing, and makes no port reads that a trace would show.
+# Between commands the processor is halted: an idle guest costs nothing, and makes no port reads
+# that a trace would show.
 
   .code16
   .section .text
@@ -103,7 +108,8 @@ spin_until_byte:
   jz spin_until_byte
   jmp next
 
-# One disk request; %si points at the BIOS function's number, followed by the address packet that it takes. Carry: it failed.
+# One disk request; %si points at the BIOS function's number, followed by the address packet that
+# it takes. Carry: it failed.
 request:
   pushw %si
   pushw %cx
@@ -122,7 +128,8 @@ request:
   popw %si
   ret
 
-# %al = the next byte of the serial port. The flag and the halt are one step, so that no byte can slip in between.
+# %al = the next byte of the serial port. The flag and the halt are one step, so that no byte can
+# slip in between.
 get:
   cli
   call received
@@ -162,7 +169,8 @@ acknowledge:
   popw %ax
   iret
 
-# Function number, then the packet of the extended disk functions: size, zero, sectors, offset, segment, first sector.
+# Function number, then the packet of the extended disk functions: size, zero, sectors, offset,
+# segment, first sector.
 read_one:
   .byte 0x42, 0x10, 0
   .word 1, DATA, 0

@@ -218,7 +218,8 @@ TEST_P(Destinations, OfOursStayAsSmallAsTheLagWhileAHotEventRuns) {
   // since the last look.
   EXPECT_LT(over_lag, 16 * mebibyte);
   EXPECT_TRUE(wait_until([&] { return allocated_bytes() <= mebibyte / 4; })) << allocated_bytes();
-  EXPECT_EQ(daemon.vm("vm").at("trace").at("lag_bytes"), 0);
+  // The guest is not quite silent: its timer goes on.
+  EXPECT_TRUE(wait_until([&] { return daemon.vm("vm").at("trace").at("lag_bytes") == 0; }));
 }
 
 class OtherUsers : public OnQemu {

@@ -49,6 +49,16 @@ void Peer::wait_for_client_to_leave() {
   throw std::runtime_error("the client did not leave");
 }
 
+void Peer::ignore_client_until_it_leaves() {
+  pollfd waiting{socket_.get(), POLLRDHUP, 0};
+  // Longer than the client may take for megabytes under a sanitizer; it is the client's deadlines
+  // that count here.
+  const std::chrono::milliseconds deadline = 3 * qemon::test::default_deadline;
+  if (::poll(&waiting, 1, static_cast<int>(deadline.count())) <= 0) {
+    throw std::runtime_error("the client did not leave");
+  }
+}
+
 bool Peer::fill(std::chrono::milliseconds deadline) {
   pollfd waiting{socket_.get(), POLLIN, 0};
   if (::poll(&waiting, 1, static_cast<int>(deadline.count())) <= 0) return false;

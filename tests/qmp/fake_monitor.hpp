@@ -26,6 +26,8 @@ class Peer {
   bool nothing_to_read(std::chrono::milliseconds quiet);
   void hang_up() { socket_.reset(); }
   void wait_for_client_to_leave();
+  /// The same, leaving unread what the client sends.
+  void ignore_client_until_it_leaves();
 
   void greet();
   void answer_capabilities();

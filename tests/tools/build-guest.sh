@@ -9,7 +9,7 @@ fi
 source=$1
 image=$2
 
-# The tools are the native ones on x86, and on other hosts the cross ones of binutils-x86-64-linux-gnu.
+# The native tools on x86, and on other hosts the cross ones of binutils-x86-64-linux-gnu.
 case $(uname -m) in
   x86_64 | i?86) prefix= ;;
   *) prefix=x86_64-linux-gnu- ;;
@@ -18,7 +18,8 @@ esac
 scratch=$(mktemp -d "$image.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 "${prefix}as" --32 -o "$scratch/guest.o" "$source"
-"${prefix}ld" -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start -o "$scratch/guest.img" "$scratch/guest.o"
+"${prefix}ld" -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start \
+  -o "$scratch/guest.img" "$scratch/guest.o"
 
 size=$(stat -c %s "$scratch/guest.img")
 if [ "$size" -ne 512 ]; then
