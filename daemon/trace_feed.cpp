@@ -49,8 +49,7 @@ FeedTotals& FeedTotals::operator+=(const FeedTotals& other) {
 
 TraceFeed::TraceFeed(TraceFormat format, trace::EventTable& events, trace::TraceFile file,
                      std::int64_t not_before_ns)
-    : format_(format),
-      events_(events),
+    : events_(events),
       file_(std::move(file)),
       tail_(UniqueFd(::fcntl(file_->fd(), F_DUPFD_CLOEXEC, 0)), file_->path(),
             from_beginning(format)) {
@@ -66,7 +65,7 @@ TraceFeed::TraceFeed(TraceFormat format, trace::EventTable& events, trace::Trace
 }
 
 TraceFeed::TraceFeed(TraceFormat format, trace::EventTable& events, const std::string& path)
-    : format_(format), events_(events), tail_(path, from_end(format)) {
+    : events_(events), tail_(path, from_end(format)) {
   if (format == TraceFormat::log) {
     decoder_ = std::make_unique<trace::LogDecoder>(events);
   } else {

@@ -64,7 +64,6 @@ class TraceFeed {
   void begin_stream();
   void give_back();
 
-  TraceFormat format_;
   trace::EventTable& events_;
   std::optional<trace::TraceFile> file_;
   trace::FileTail tail_;

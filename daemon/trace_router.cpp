@@ -172,6 +172,7 @@ asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(
     return "/proc/" + std::to_string(process_->pid) + "/fd/" + std::to_string(file.descriptor);
   };
   std::vector<std::uint64_t> sizes;
+  sizes.reserve(candidates.size());
   for (const auto& file : candidates) sizes.push_back(file_size(path_of(file)));
   auto before = co_await qmp::get_event_states(client, tracer);
   if (!before && !qmp::is_refusal(before.error())) co_return before.error();

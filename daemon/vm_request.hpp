@@ -9,10 +9,7 @@ namespace qemon::daemon {
 struct Vm::SwitchRequest {
   SwitchRequest(boost::asio::any_io_executor executor, bool switch_on,
                 std::vector<std::string> wanted, std::string who)
-      : on(switch_on),
-        patterns(std::move(wanted)),
-        holder(std::move(who)),
-        finished(std::move(executor)) {}
+      : on(switch_on), patterns(std::move(wanted)), holder(std::move(who)), finished(executor) {}
 
   bool on;
   std::vector<std::string> patterns;

@@ -21,8 +21,9 @@ namespace {
 
 // A request waits for at most this long: a few command deadlines.
 constexpr auto request_deadline = 20s;
-// All events are looked at once in this many polls, one a second: a change by others is noticed within
-// 5 s. One look costs QEMU's main loop, which is the guest's as well, 5 ms (measured on 7.2 and 10.0).
+// All events are looked at once in this many polls, one a second: a change by others is noticed
+// within 5 s. One look costs QEMU's main loop, which is the guest's as well, 5 ms (measured on 7.2
+// and 10.0).
 constexpr unsigned polls_per_look = 4;
 constexpr auto poll_interval = 1s;
 // `simple` QEMUs write by themselves only what exceeds 64 KiB (TRACE_BUF_FLUSH_THRESHOLD in

@@ -32,7 +32,8 @@ struct TraceEventLine {
   bool on = false;  ///< Also false for an event that is compiled out.
 };
 
-/// Reads what `info trace-events` prints, `NAME : state 0` or `1` a line. Other lines are passed over.
+/// Reads what `info trace-events` prints, `NAME : state 0` or `1` a line. Other lines are passed
+/// over.
 std::vector<TraceEventLine> parse_trace_event_lines(std::string_view text);
 
 }  // namespace qemon::qmp

@@ -10,18 +10,23 @@
 
 namespace qemon::trace {
 
-/// One occurrence of an event. A view into the caller's buffer: valid only during RecordSink::on_record.
+/// One occurrence of an event. A view into the caller's buffer: valid only during
+/// RecordSink::on_record.
 struct Record {
   EventIndex event = 0;
   bool has_time = false;
-  /// Nanoseconds. `simple`: CLOCK_MONOTONIC of the host. `log`: since the epoch, microsecond resolution.
+  /// Nanoseconds. `simple`: CLOCK_MONOTONIC of the host. `log`: since the epoch, microsecond
+  /// resolution.
   std::int64_t time_ns = 0;
-  std::uint32_t id = 0;      ///< `simple`: process id. `log` before QEMU 10.1 with timestamps: thread id. Else 0.
-  std::string_view payload;  ///< `simple`: the stored arguments. `log`: the text behind the event's name and one blank.
+  std::uint32_t id =
+      0;  ///< `simple`: process id. `log` before QEMU 10.1 with timestamps: thread id. Else 0.
+  std::string_view payload;  ///< `simple`: the stored arguments. `log`: the text behind the event's
+                             ///< name and one blank.
 };
 
-/// The value of one argument. Integers and pointers are the 64 bits that the `simple` backend stores: the C value cast to
-/// uint64_t, so signed types are sign-extended to 64 bits. Strings are views into the record.
+/// The value of one argument. Integers and pointers are the 64 bits that the `simple` backend
+/// stores: the C value cast to uint64_t, so signed types are sign-extended to 64 bits. Strings are
+/// views into the record.
 struct Value {
   std::uint64_t bits = 0;
   std::string_view text;
@@ -38,12 +43,15 @@ struct Arguments {
 
 /// What a decoder could not use, by reason. Exported as the label `reason`; see `to_string`.
 enum class DecodeError : std::uint8_t {
-  bad_header,      ///< The stream does not begin with a `simple` header of version 4 and this host's byte order.
-  bad_record,      ///< Bytes that are no record where one should begin (each run of them counts once).
-  unknown_event,   ///< A `simple` record whose event id has no mapping.
-  bad_mapping,     ///< A mapping record with an impossible name.
-  unknown_line,    ///< A log line that is no trace line: messages on stderr, -d items, continuation lines.
-  overlong_line,   ///< A log line longer than the limit; its event is counted, the rest of the line skipped.
+  bad_header,  ///< The stream does not begin with a `simple` header of version 4 and this host's
+               ///< byte order.
+  bad_record,  ///< Bytes that are no record where one should begin (each run of them counts once).
+  unknown_event,  ///< A `simple` record whose event id has no mapping.
+  bad_mapping,    ///< A mapping record with an impossible name.
+  unknown_line,   ///< A log line that is no trace line: messages on stderr, -d items, continuation
+                  ///< lines.
+  overlong_line,  ///< A log line longer than the limit; its event is counted, the rest of the line
+                  ///< skipped.
 };
 inline constexpr std::size_t decode_error_count = 6;
 /// The label value, for instance "bad_record".
@@ -51,13 +59,15 @@ inline constexpr std::size_t decode_error_count = 6;
 
 /// Totals since the decoder was made; restart() does not reset them.
 struct DecoderStats {
-  std::uint64_t records = 0;         ///< Given to the sink.
-  std::uint64_t stale_records = 0;   ///< `simple`: older than what was asked for; not given to the sink.
-  std::uint64_t dropped_events = 0;  ///< `simple`: what QEMU says that it lost, since what was asked for.
-  std::uint64_t resyncs = 0;         ///< How often decoding had to look for the next plausible record.
-  std::uint64_t lost_bytes = 0;      ///< Bytes passed over by resyncs.
+  std::uint64_t records = 0;  ///< Given to the sink.
+  std::uint64_t stale_records =
+      0;  ///< `simple`: older than what was asked for; not given to the sink.
+  std::uint64_t dropped_events =
+      0;                      ///< `simple`: what QEMU says that it lost, since what was asked for.
+  std::uint64_t resyncs = 0;  ///< How often decoding had to look for the next plausible record.
+  std::uint64_t lost_bytes = 0;  ///< Bytes passed over by resyncs.
   std::array<std::uint64_t, decode_error_count> errors{};
-  bool saw_timestamps = false;       ///< At least one record had a time.
+  bool saw_timestamps = false;  ///< At least one record had a time.
 };
 
 /// Takes records as they are decoded.
@@ -65,20 +75,25 @@ class RecordSink {
  public:
   virtual ~RecordSink() = default;
   virtual void on_record(const Record& record) = 0;
-  /// QEMU lost `count` events (at least) before the next record, or bytes were lost (count 0): pairs in flight are void.
+  /// QEMU lost `count` events (at least) before the next record, or bytes were lost (count 0):
+  /// pairs in flight are void.
   virtual void on_loss(std::uint64_t count) = 0;
 };
 
-/// Turns the bytes of one trace stream into records. Owned by the source that feeds it; not thread-safe.
+/// Turns the bytes of one trace stream into records. Owned by the source that feeds it; not
+/// thread-safe.
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  /// Decodes every whole record at the front of `bytes` and returns how many bytes are done with. The caller presents the
-  /// rest again, followed by more. Always makes progress when given decode_bytes_max or more.
+  /// Decodes every whole record at the front of `bytes` and returns how many bytes are done with.
+  /// The caller presents the rest again, followed by more. Always makes progress when given
+  /// decode_bytes_max or more.
   virtual std::size_t decode(std::string_view bytes, RecordSink& sink) = 0;
-  /// The stream begins anew (the file was truncated, replaced or reopened): what decode() is given next is its start.
+  /// The stream begins anew (the file was truncated, replaced or reopened): what decode() is given
+  /// next is its start.
   virtual void restart() = 0;
-  /// The arguments of a record just given to the sink; false if the catalog does not describe them or they do not fit it.
+  /// The arguments of a record just given to the sink; false if the catalog does not describe them
+  /// or they do not fit it.
   [[nodiscard]] virtual bool arguments(const Record& record, Arguments& into) const = 0;
   [[nodiscard]] virtual const DecoderStats& stats() const = 0;
 };

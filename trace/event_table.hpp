@@ -1,4 +1,5 @@
-// EventTable: the trace events of one VM, each with a small dense index that the hot path can use for arrays.
+// EventTable: the trace events of one VM, each with a small dense index that the hot path can use
+// for arrays.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,9 @@ namespace qemon::trace {
 
 using EventIndex = std::uint32_t;
 
-/// Names come from QEMU itself (trace-event-get-state), from the mapping records of a trace, or from a catalog. Indexes are
-/// given out in order from 0 and never change or go away while the table lives, even when QEMU restarts.
+/// Names come from QEMU itself (trace-event-get-state), from the mapping records of a trace, or
+/// from a catalog. Indexes are given out in order from 0 and never change or go away while the
+/// table lives, even when QEMU restarts.
 class EventTable {
  public:
   /// The index of `name`, which is added if it is new.
@@ -25,10 +27,11 @@ class EventTable {
   [[nodiscard]] const std::string& name(EventIndex event) const { return names_[event]; }
   [[nodiscard]] std::size_t size() const { return names_.size(); }
 
-  /// Which catalog describes the events; nullptr for none (events are then counted by name only). The catalog must outlive
-  /// the table or the next call.
+  /// Which catalog describes the events; nullptr for none (events are then counted by name only).
+  /// The catalog must outlive the table or the next call.
   void use_catalog(const Catalog* catalog);
-  /// Changes with every use_catalog, so that what was derived from the descriptions can be made anew.
+  /// Changes with every use_catalog, so that what was derived from the descriptions can be made
+  /// anew.
   [[nodiscard]] std::uint32_t catalog_generation() const { return catalog_generation_; }
   /// nullptr when no catalog is in use or it does not know the event.
   [[nodiscard]] const CatalogEvent* described(EventIndex event) const { return described_[event]; }

@@ -20,7 +20,7 @@ OpenFile open_file(int descriptor, FileKind kind, std::string target, int flags 
 ProcessInfo qemu(std::vector<std::string> arguments) {
   ProcessInfo process;
   process.pid = 42;
-  process.cwd = "/home/user";
+  process.cwd = "/srv/vm";
   process.arguments = std::move(arguments);
   process.arguments.insert(process.arguments.begin(), "qemu-system-x86_64");
   return process;
@@ -43,17 +43,17 @@ TEST(LogDestination, IsTheFileNamedByDashD) {
 }
 
 TEST(LogDestination, ResolvesRelativeNamesAndProcessIds) {
-  const std::vector files{terminal, open_file(7, FileKind::regular, "/home/user/log.42")};
+  const std::vector files{terminal, open_file(7, FileKind::regular, "/srv/vm/log.42")};
 
-  EXPECT_EQ(destination(qemu({"-D", "log.%d"}), files), "/home/user/log.42");
+  EXPECT_EQ(destination(qemu({"-D", "log.%d"}), files), "/srv/vm/log.42");
 }
 
 TEST(LogDestination, FindsARelativeNameAlsoAfterTheDirectoryChanged) {
   auto process = qemu({"-daemonize", "-D", "vm.log"});
   process.cwd = "/";
 
-  EXPECT_EQ(destination(process, {open_file(7, FileKind::regular, "/home/user/vm.log")}),
-            "/home/user/vm.log");
+  EXPECT_EQ(destination(process, {open_file(7, FileKind::regular, "/srv/vm/vm.log")}),
+            "/srv/vm/vm.log");
 }
 
 TEST(LogDestination, IsTheTraceFileOptionOnlyWithoutTheSimpleBackend) {
@@ -76,8 +76,8 @@ TEST(LogDestination, IsNotAFileOpenForReadingOnly) {
 }
 
 TEST(LogDestination, IsStandardErrorWithoutDashD) {
-  EXPECT_EQ(destination(qemu({}), {open_file(2, FileKind::regular, "/home/user/err.txt")}),
-            "/home/user/err.txt");
+  EXPECT_EQ(destination(qemu({}), {open_file(2, FileKind::regular, "/srv/vm/err.txt")}),
+            "/srv/vm/err.txt");
   EXPECT_EQ(destination(qemu({}), {open_file(2, FileKind::fifo, "pipe:[1]")}),
             "restore with /proc/self/fd/2");
   EXPECT_EQ(destination(qemu({}), {open_file(2, FileKind::character, "/dev/null")}),

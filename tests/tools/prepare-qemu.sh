@@ -242,7 +242,7 @@ build_simple() {
   export PATH=/usr/bin:/bin:$PATH
   ../configure --meson=/usr/bin/meson --target-list=x86_64-softmmu --enable-trace-backends=simple,log \
     --without-default-features --enable-system --enable-tcg --enable-fdt=system --disable-werror --disable-docs
-  nice ninja -j "$(nproc)" qemu-system-x86_64 trace/trace-events-all
+  ninja -j "$(nproc)" qemu-system-x86_64 trace/trace-events-all
   mkdir -p "$2/bin" "$2/share/qemu" "$2/scripts"
   strip -g -o "$2/bin/qemu-system-x86_64" qemu-system-x86_64
   cp trace/trace-events-all "$2/share/qemu/"
