@@ -112,10 +112,12 @@ TEST_P(CommandLine, SwitchesEveryEventThatCanBe) {
   Qemond daemon(home(), watching(vm));
   ASSERT_TRUE(daemon.wait_attached("vm"));
   // Everything at once would also trace the daemon's own talk; a large family will do.
-  daemon.qemon({"event", "on", "qxl*", "v*"});
+  const Finished on = daemon.qemon({"event", "on", "qxl*", "v*"});
 
   const auto families = vm.monitor().execute("trace-event-get-state", {{"name", "v*"}});
-  for (const auto& each : families) EXPECT_NE(each.at("state"), "disabled") << each;
+  for (const auto& each : families) {
+    ASSERT_NE(each.at("state"), "disabled") << each << on.out << on.err;
+  }
   EXPECT_EQ(daemon.stop(), ExitStatus{});
   const auto after = vm.monitor().execute("trace-event-get-state", {{"name", "*"}});
   for (const auto& each : after) EXPECT_NE(each.at("state"), "enabled") << each;

@@ -30,16 +30,16 @@ TEST_P(Counts, EqualTheGuestsWorkAcrossOnOffCyclesWhileItRuns) {
   double reads = 0;
   double writes = 0;
   for (unsigned cycle = 1; cycle <= 4; ++cycle) {
-    vm.guest().read(40 + cycle);  // Events are off: not counted.
+    vm.guest().read(10 + cycle);  // Events are off: not counted.
     daemon.events_on(request_events);
-    vm.guest().read(100 * cycle);
-    vm.guest().write(30 + cycle);
+    vm.guest().read(30 * cycle);
+    vm.guest().write(10 + cycle);
     vm.guest().read_eight_sectors(7);
     // At once, so that records which were not read yet must survive the switching off.
     daemon.events_off(request_events);
-    vm.guest().write(20);
-    reads += 100 * cycle + 7;
-    writes += 30 + cycle;
+    vm.guest().write(8);
+    reads += 30 * cycle + 7;
+    writes += 10 + cycle;
 
     expect_counted(daemon, reads, writes);
   }
@@ -55,7 +55,7 @@ TEST_P(Counts, AddUpWhenOnlySomeEventsAreSwitchedOff) {
   vm.guest().write(5);
   daemon.events_off({"virtio_blk_handle_write"});
   vm.guest().read(13);
-  vm.guest().write(500);
+  vm.guest().write(50);
   daemon.events_on({"virtio_blk_handle_write"});
   vm.guest().write(2);
 
@@ -75,7 +75,7 @@ TEST_P(Counts, AreExactAgainWhenTheDaemonWasStoppedInBetween) {
     expect_counted(first, 70, 9);
     EXPECT_EQ(first.stop(), ExitStatus{});
   }
-  vm.guest().read(500);
+  vm.guest().read(60);
 
   for (const unsigned reads : {33U, 4U}) {
     Qemond next(home(), watching(vm));
@@ -95,8 +95,8 @@ TEST_P(Counts, AgreeWithQemusOwnBlockStatistics) {
   const double reads_before = vm.block_statistic("rd_operations");
   const double writes_before = vm.block_statistic("wr_operations");
   daemon.events_on(request_events);
-  vm.guest().read(120);
-  vm.guest().write(80);
+  vm.guest().read(60);
+  vm.guest().write(40);
 
   expect_counted(daemon, vm.block_statistic("rd_operations") - reads_before,
                  vm.block_statistic("wr_operations") - writes_before);

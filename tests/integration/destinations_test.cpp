@@ -37,10 +37,10 @@ TEST_P(Destinations, OfAUsersLogFileIsFollowedInPlace) {
     ASSERT_TRUE(daemon.wait_attached("vm"));
     for (unsigned cycle = 1; cycle <= 3; ++cycle) {
       daemon.events_on({read_event, complete_event});
-      vm.guest().read(1000);
+      vm.guest().read(200);
       daemon.events_off({read_event, complete_event});
       vm.guest().read(10);
-      reads += 1000;
+      reads += 200;
       EXPECT_TRUE(daemon.wait_counted("vm", read_event, reads));
     }
     if (!vm.has_simple_backend()) {
@@ -86,7 +86,7 @@ TEST_P(Destinations, OfAUsersLogAgreeWithItsLinesAtAHighRate) {
   for (unsigned cycle = 1; cycle <= 5; ++cycle) {
     const double before = daemon.counted("vm", read_event);
     daemon.events_on({"virtio_blk_*", "blk_co_*", "bdrv_co_*"});
-    EXPECT_TRUE(wait_until([&] { return daemon.counted("vm", read_event) > before + 200; }));
+    EXPECT_TRUE(wait_until([&] { return daemon.counted("vm", read_event) > before + 100; }));
     daemon.events_off({"virtio_blk_*", "blk_co_*", "bdrv_co_*"});
   }
   vm.guest().stop();
@@ -105,26 +105,26 @@ TEST_P(Destinations, OfAUsersSimpleTraceIsFollowedInPlace) {
   if (!vm.has_simple_backend()) GTEST_SKIP() << "this QEMU has no simple backend";
   const ino_t inode = file_facts(trace).inode;
   vm.monitor().set_event(complete_event, true);
-  vm.guest().read(3000);  // More than one buffer of QEMU's, before we came.
+  vm.guest().read(1200);  // More than one buffer of QEMU's, before we came.
   vm.monitor().human("trace-file flush");
   Qemond daemon(home(), watching(vm));
   ASSERT_TRUE(daemon.wait_attached("vm"));
 
   daemon.events_on({read_event});
-  vm.guest().read(1000);
+  vm.guest().read(300);
   daemon.events_off({read_event});
   vm.guest().read(20);
 
-  EXPECT_TRUE(daemon.wait_counted("vm", read_event, 1000));
-  EXPECT_TRUE(daemon.wait_counted("vm", complete_event, 1020));
+  EXPECT_TRUE(daemon.wait_counted("vm", read_event, 300));
+  EXPECT_TRUE(daemon.wait_counted("vm", complete_event, 320));
   EXPECT_EQ(daemon.vm("vm").at("trace").at("destination"), "in place");
   EXPECT_EQ(daemon.stop(), ExitStatus{});
   EXPECT_THAT(vm.monitor().human("trace-file"), testing::HasSubstr("\"" + trace + "\" on"));
   vm.monitor().human("trace-file flush");
   EXPECT_EQ(file_facts(trace).inode, inode);
   auto counts = count_simple_records(trace);
-  EXPECT_EQ(counts[read_event], 1000U);
-  EXPECT_EQ(counts[complete_event], 4020U);
+  EXPECT_EQ(counts[read_event], 300U);
+  EXPECT_EQ(counts[complete_event], 1520U);
   EXPECT_EQ(counts["dropped"], 0U);
 }
 
@@ -142,8 +142,8 @@ TEST_P(Destinations, OfAUsersSimpleTraceAgreeWithQemusOwnReader) {
   ASSERT_TRUE(daemon.wait_attached("vm"));
 
   daemon.events_on({"virtio_blk_*", "blk_co_*"});
-  vm.guest().read(300);
-  vm.guest().write(40);
+  vm.guest().read(100);
+  vm.guest().write(20);
   daemon.events_off({"virtio_blk_*", "blk_co_*"});
   vm.monitor().human("trace-file flush");
 

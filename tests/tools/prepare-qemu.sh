@@ -5,7 +5,7 @@
 #                        list of -L folders separated by `:` (may be empty), catalog is that binary's trace-events-all.
 #                        Set it yourself to put any other QEMU under test, for instance
 #                        QEMON_TEST_QEMUS='mine|/opt/qemu/bin/qemu-system-x86_64||/opt/qemu/share/qemu/trace-events-all' ./test.sh
-#   QEMON_TEST_CATALOGS  trace-events-all files, separated by `;`, each `label|file`
+#   QEMON_TEST_CATALOGS  trace-events-all files, separated by `:`
 #   QEMON_SIMPLETRACE    QEMU's own scripts/simpletrace.py, of the build with the `simple` backend
 #   QEMON_PROMETHEUS, QEMON_PROMTOOL   binaries
 # What is made, each once, in ${QEMON_CACHE_DIR:-${XDG_CACHE_HOME:-~/.cache}/qemon}:
@@ -285,12 +285,12 @@ write_env() {
   [[ -z $2 ]] || add_qemu backports "$2/qemu-system-x86_64" "$2/usr/share/seabios:$2/usr/share/qemu" "$2/usr/share/qemu/trace-events-all"
   local entry
   for entry in "${qemus[@]}"; do
-    catalogs+=("${entry%%|*}|${entry##*|}")
+    catalogs+=("${entry##*|}")
   done
   {
     printf '# Made by prepare-qemu.sh, which says what these are. To be sourced by bash.\n'
     assign QEMON_TEST_QEMUS "$(IFS=';' && printf %s "${qemus[*]}")"
-    assign QEMON_TEST_CATALOGS "$(IFS=';' && printf %s "${catalogs[*]}")"
+    assign QEMON_TEST_CATALOGS "$(IFS=: && printf %s "${catalogs[*]}")"
     assign QEMON_SIMPLETRACE "${1:+$1/scripts/simpletrace.py}"
     assign QEMON_PROMETHEUS "${3:+$3/usr/bin/prometheus}"
     assign QEMON_PROMTOOL "${3:+$3/usr/bin/promtool}"
