@@ -12,6 +12,11 @@ die() {
 # Where downloads, built QEMUs, compiler output and lint results are kept between runs. Never in the source tree: a clean
 # clone profits from an earlier one's cache.
 cache_dir() {
+  # Tests run QEMU as another user, who must be able to reach it: not below root's home.
+  if ((EUID == 0)) && [[ -z ${QEMON_CACHE_DIR:-} ]]; then
+    printf '/var/cache/qemon\n'
+    return
+  fi
   local home=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
   printf '%s\n' "${QEMON_CACHE_DIR:-${XDG_CACHE_HOME:-$home/.cache}/qemon}"
 }
