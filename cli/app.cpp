@@ -24,9 +24,11 @@ constexpr const char* examples =
     "Examples:\n"
     "  qemon status                            what qemond watches, and how well\n"
     "  qemon event on 'virtio_blk_*' --vm web1 count these events on web1 from now on\n"
+    "  qemon pack on virtio-blk irq            their metrics appear in /metrics\n"
     "  qemon event list --enabled              what is on, and how often it occurred\n"
     "  qemon event off '*'                     everything back as it was found\n"
     "  qemon vm release web1 --for 60s         let another program use the monitor\n"
+    "  qemon replay trace.log --pack block     what a finished trace tells, without qemond\n"
     "  qemon vm list --output json             for programs; table output may change\n"
     "\n"
     "--socket and --output may also be given after the command.\n"
@@ -71,6 +73,7 @@ Environment process_environment() {
   };
   environment.exists = [](const std::string& path) { return ::access(path.c_str(), F_OK) == 0; };
   environment.uid = ::geteuid();
+  environment.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
   return environment;
 }
 
@@ -89,6 +92,16 @@ void Session::note(std::string_view line) {
 void Session::fail(std::string_view line) {
   note(line);
   status_ = exit_failed;
+}
+
+void Session::fail_in_file(std::string_view line) {
+  err_ << printable(line) << '\n';
+  status_ = exit_failed;
+}
+
+void Session::refuse(std::string_view line) {
+  note(line);
+  status_ = exit_usage;
 }
 
 void Session::print(const nlohmann::ordered_json& answer) {
@@ -120,6 +133,9 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   add_status_command(app, invocation);
   add_vm_commands(app, invocation);
   add_event_commands(app, invocation);
+  add_replay_command(app, invocation);
+  add_pack_commands(app, invocation);
+  add_reload_command(app, invocation);
 
   const auto usage = [&](const std::string& problem) {
     err << "qemon: " << printable(problem + ": see '" + command_name(app) + " --help'") << '\n';
@@ -136,7 +152,7 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
 
   const std::string path =
       invocation.socket.empty() ? default_socket(environment) : invocation.socket;
-  Session session(Client(path), invocation.output == "json", out, err);
+  Session session(Client(path), invocation.output == "json", out, err, environment.err_is_terminal);
   invocation.command(invocation, session);
   out.flush();
   // A full disk or a closed pipe must not look like success.

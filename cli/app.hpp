@@ -15,6 +15,7 @@ struct Environment {
   std::function<std::optional<std::string>(const std::string& name)> variable;
   std::function<bool(const std::string& path)> exists;
   uid_t uid = 0;
+  bool err_is_terminal = false;
 };
 [[nodiscard]] Environment process_environment();
 

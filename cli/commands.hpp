@@ -21,17 +21,28 @@ namespace qemon::cli {
 /// What a command works with while it runs, and what it has found so far.
 class Session {
  public:
-  Session(Client client, bool json, std::ostream& out, std::ostream& err)
-      : client_(std::move(client)), json_(json), out_(out), err_(err) {}
+  Session(Client client, bool json, std::ostream& out, std::ostream& err,
+          bool err_is_terminal = false)
+      : client_(std::move(client)),
+        json_(json),
+        out_(out),
+        err_(err),
+        err_is_terminal_(err_is_terminal) {}
 
   [[nodiscard]] const Client& client() const { return client_; }
   [[nodiscard]] bool json() const { return json_; }
   [[nodiscard]] std::ostream& out() { return out_; }
+  /// Standard error if it is a terminal, for showing progress; otherwise nullptr.
+  [[nodiscard]] std::ostream* terminal() { return err_is_terminal_ ? &err_ : nullptr; }
 
   /// One line on standard error, with "qemon: " in front and nothing in it that a terminal would
-  /// act on. note() is for what the person should know; fail() makes the exit status 1 as well.
+  /// act on. note() is for what the person should know; fail() makes the exit status 1 as well, and
+  /// refuse(), for arguments that make no sense, 2.
   void note(std::string_view line);
   void fail(std::string_view line);
+  void refuse(std::string_view line);
+  /// A mistake that begins with FILE:LINE, where editors look for it: without "qemon: " in front.
+  void fail_in_file(std::string_view line);
   [[nodiscard]] int status() const { return status_; }
 
   /// The daemon's answer as it is, with indentation. This is the stable interface for programs.
@@ -42,6 +53,7 @@ class Session {
   bool json_;
   std::ostream& out_;
   std::ostream& err_;
+  bool err_is_terminal_;
   int status_ = 0;
 };
 
@@ -50,6 +62,9 @@ struct Invocation {
   std::string socket;
   std::string output = "table";
   std::vector<std::string> patterns;
+  std::vector<std::string> packs;
+  std::vector<std::string> files;
+  std::vector<std::string> catalogs;
   std::string vm;
   bool enabled_only = false;
   std::string duration;
@@ -65,5 +80,11 @@ struct Invocation {
 void add_status_command(CLI::App& app, Invocation& invocation);
 void add_vm_commands(CLI::App& app, Invocation& invocation);
 void add_event_commands(CLI::App& app, Invocation& invocation);
+void add_replay_command(CLI::App& app, Invocation& invocation);
+void add_pack_commands(CLI::App& app, Invocation& invocation);
+void add_reload_command(CLI::App& app, Invocation& invocation);
+
+/// What `qemon pack check` does; needs no daemon.
+void check_packs(const Invocation& invocation, Session& session);
 
 }  // namespace qemon::cli

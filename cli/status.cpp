@@ -83,6 +83,9 @@ void print_vm(std::ostream& out, const Json& vm) {
                std::to_string(count_at(events, "on")) + " on, " +
                    std::to_string(count_at(events, "held")) + " of them held by qemond, " +
                    std::to_string(count_at(events, "known")) + " known");
+  std::string packs;
+  for (const std::string& pack : texts_at(vm, "packs")) append(packs, pack);
+  print_line(out, "packs", packs);
   if (!traced.empty() || count_at(trace, "bytes_read") != 0)
     print_line(out, "records", records_text(trace));
   for (const std::string& problem : texts_at(vm, "degraded")) print_line(out, "degraded", problem);

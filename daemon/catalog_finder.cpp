@@ -2,14 +2,12 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <filesystem>
+
+#include "trace/catalog_places.hpp"
 
 namespace qemon::daemon {
 namespace {
-
-constexpr std::string_view file_name = "trace-events-all";
 
 std::string without_catalog() {
   return "events are counted by name only: give the file with --trace-events [NAME=]FILE";
@@ -38,23 +36,7 @@ std::string misfit(const trace::Catalog& catalog, const std::string& path,
 }  // namespace
 
 std::vector<std::string> catalog_paths(const std::optional<ProcessInfo>& process) {
-  namespace fs = std::filesystem;
-  std::vector<std::string> paths;
-  const auto add = [&](const fs::path& path) {
-    auto text = path.lexically_normal().string();
-    if (std::find(paths.begin(), paths.end(), text) == paths.end())
-      paths.push_back(std::move(text));
-  };
-  if (process && !process->exe.empty()) {
-    const auto folder = fs::path(process->exe).parent_path();
-    add(folder / "trace" / file_name);                      // A build tree.
-    add(folder / ".." / "share" / "qemu" / file_name);      // PREFIX/bin.
-    add(folder / ".." / "share" / "qemu-kvm" / file_name);  // RHEL: /usr/libexec/qemu-kvm.
-  }
-  add(fs::path("/usr/share/qemu") / file_name);      // Debian, Ubuntu, Arch, openSUSE, Azure Linux.
-  add(fs::path("/usr/share/qemu-kvm") / file_name);  // RHEL and CentOS Stream.
-  add(fs::path("/usr/local/share/qemu") / file_name);  // QEMU's own default.
-  return paths;
+  return trace::catalog_places(process ? process->exe : std::string());
 }
 
 FoundCatalog CatalogFinder::find(const std::string& configured,

@@ -9,6 +9,8 @@
 #include <map>
 
 #include "base/version.hpp"
+#include "exporters/pack_check.hpp"
+#include "exporters/pack_library.hpp"
 
 namespace qemon::daemon {
 namespace {
@@ -109,6 +111,32 @@ void complete(Config& config, Checker& checker) {
   check_listen(config.listen, checker);
 }
 
+/// Checks the packs of --pack-dir, against the catalogs of --trace-events or the installed one.
+/// True if all is right; mistakes were printed.
+bool check_packs(const Config& config) {
+  exporters::PackLibrary library;
+  auto mistakes = library.load(exporters::shipped_pack_folder(), config.pack_folders);
+  std::vector<std::string> paths;
+  for (const auto& vm : config.vms)
+    if (!vm.catalog.empty() && std::find(paths.begin(), paths.end(), vm.catalog) == paths.end())
+      paths.push_back(vm.catalog);
+  const auto catalogs = exporters::load_catalogs(paths);
+  if (!catalogs && (!paths.empty() || !config.pack_folders.empty()))
+    mistakes.push_back(catalogs.error().detail);
+  if (catalogs && mistakes.empty()) {
+    for (const auto& folder : config.pack_folders) {
+      std::error_code error;
+      for (const auto& file : exporters::pack_files(folder, error)) {
+        const auto check = exporters::check_pack_file(file, *catalogs);
+        mistakes.insert(mistakes.end(), check.mistakes.lines().begin(),
+                        check.mistakes.lines().end());
+      }
+    }
+  }
+  for (const auto& mistake : mistakes) std::cerr << "qemond: " << mistake << '\n';
+  return mistakes.empty();
+}
+
 }  // namespace
 
 std::string default_runtime_directory() {
@@ -148,6 +176,10 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   app.add_option("--runtime-dir", config.runtime_directory,
                  "For the control socket and trace files [/run/qemond or $XDG_RUNTIME_DIR/qemond]")
       ->type_name("DIR");
+  app.add_option("--pack-dir", config.pack_folders,
+                 "Folder of packs of your own (*.yaml), besides those that ship; may be repeated")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
   app.add_option("--trace-space", config.trace_space_bytes,
                  "Most bytes of unread trace, and of growth of a log followed in place, per VM; "
                  "events go off beyond")
@@ -157,8 +189,9 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   app.add_option("--log-level", config.log_level, "error, warn, info or debug")
       ->check(CLI::IsMember({"error", "warn", "info", "debug"}))
       ->capture_default_str();
-  app.add_flag("--check", config.check_only,
-               "Check the command line and exit: 0 if it is right, else 2");
+  app.add_flag(
+      "--check", config.check_only,
+      "Check the command line and the packs of --pack-dir and exit: 0 if all is right, else 2");
   app.footer(
       "Example:\n  qemond --vm web1=unix:/run/vms/web1.qmp --vm arm=tcp:127.0.0.1:4444\n"
       "QEMU needs a monitor of its own for qemond: -qmp unix:/run/vms/web1.qmp,server=on,wait=off");
@@ -184,7 +217,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   if (!checker.mistakes().empty())
     parsed.exit_status = 2;
   else if (config.check_only)
-    parsed.exit_status = 0;
+    parsed.exit_status = check_packs(config) ? 0 : 2;
   return parsed;
 }
 

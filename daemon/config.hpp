@@ -22,6 +22,7 @@ struct Config {
   std::string listen = "127.0.0.1:9749";
   std::string runtime_directory;  ///< Holds trace files, and the control socket by default.
   std::string control_socket;
+  std::vector<std::string> pack_folders;  ///< The user's, besides those that ship.
   std::string log_level = "info";
   std::uint64_t trace_space_bytes = 1ULL << 30;  ///< See --trace-space.
   bool check_only = false;

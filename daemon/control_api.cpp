@@ -19,7 +19,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::size_t patterns_max = 1000;
+constexpr std::size_t names_max = 1000;
 constexpr double release_seconds_max = 24 * 3600;
 // Who holds the leases that are taken with `qemon event on`. All users of the command line share
 // them, so that one can switch off what another one forgot.
@@ -56,32 +56,32 @@ json parse_body(const HttpRequest& request) {
   return body.is_object() ? body : json(json::value_t::discarded);
 }
 
-/// What a request to switch events asks for.
+/// What a request to switch events or packs asks for.
 struct SwitchWish {
   bool on = false;
-  std::vector<std::string> patterns;
-  std::string vm;  // Empty for all.
+  std::vector<std::string> names;  // Patterns of events, or packs.
+  std::string vm;                  // Empty for all.
 };
 
-Result<SwitchWish> parse_wish(const HttpRequest& request) {
+/// `list`: the member that holds the names, and `what` they are.
+Result<SwitchWish> parse_wish(const HttpRequest& request, const std::string& list,
+                              const std::string& what) {
   const auto body = parse_body(request);
   if (body.is_discarded()) return Error{"the body is no JSON object"};
   const auto action = body.find("action");
   if (action == body.end() || (*action != "on" && *action != "off"))
     return Error{"\"action\" must be \"on\" or \"off\""};
-  const auto patterns = body.find("patterns");
-  if (patterns == body.end() || !patterns->is_array() || patterns->empty() ||
-      patterns->size() > patterns_max) {
-    return Error{"\"patterns\" must be an array of 1 to " + std::to_string(patterns_max) +
-                 " event names or patterns"};
+  const auto names = body.find(list);
+  if (names == body.end() || !names->is_array() || names->empty() || names->size() > names_max) {
+    return Error{"\"" + list + "\" must be an array of 1 to " + std::to_string(names_max) + " " +
+                 what};
   }
   SwitchWish wish;
   wish.on = *action == "on";
-  for (const auto& pattern : *patterns) {
-    if (!pattern.is_string() || pattern.get_ref<const std::string&>().empty()) {
-      return Error{"\"patterns\" holds something that is no event name or pattern"};
-    }
-    wish.patterns.push_back(pattern.get<std::string>());
+  for (const auto& name : *names) {
+    if (!name.is_string() || name.get_ref<const std::string&>().empty())
+      return Error{"\"" + list + "\" holds something else than " + what};
+    wish.names.push_back(name.get<std::string>());
   }
   if (const auto vm = body.find("vm"); vm != body.end() && !vm->is_null()) {
     if (!vm->is_string()) return Error{"\"vm\" must be the name of a VM"};
@@ -106,7 +106,13 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
     if (path[1] == "events" && get) co_return list_events(request);
     if (path[1] == "events" && post) co_return co_await switch_events(std::move(request));
     if (path[1] == "events") co_return wrong_method("GET, POST");
+    if (path[1] == "packs" && get) co_return list_packs(request);
+    if (path[1] == "packs" && post) co_return co_await switch_packs(std::move(request));
+    if (path[1] == "packs") co_return wrong_method("GET, POST");
+    if (path[1] == "reload") co_return post ? reload() : wrong_method("POST");
   }
+  if (path.size() == 3 && path[0] == "v1" && path[1] == "packs")
+    co_return get ? show_pack(path[2]) : wrong_method("GET");
   if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "release") {
     if (!post) co_return wrong_method("POST");
     co_return release(path[2], request);
@@ -155,15 +161,15 @@ HttpResponse ControlApi::list_events(const HttpRequest& request) const {
 }
 
 asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
-  auto wish = parse_wish(request);
+  auto wish = parse_wish(request, "patterns", "event names or patterns");
   if (!wish) co_return refuse(400, wish.error().detail);
   if (!wish->vm.empty() && find(wish->vm) == nullptr) co_return no_such_vm(wish->vm);
   // VMs live as long as the daemon, and the server is stopped before they go.
   std::vector<std::pair<Vm*, std::shared_ptr<Vm::SwitchRequest>>> asked;
   for (const auto& vm : vms_) {
     if (!wish->vm.empty() && vm->name() != wish->vm) continue;
-    asked.emplace_back(
-        vm.get(), vm->ask_to_switch(wish->on, wish->patterns, std::string(command_line_holder)));
+    asked.emplace_back(vm.get(),
+                       vm->ask_to_switch(wish->on, wish->names, std::string(command_line_holder)));
   }
   auto list = json::array();
   for (auto& [vm, pending] : asked) {
@@ -177,6 +183,74 @@ asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
   json body;
   body["vms"] = std::move(list);
   co_return answer(body);
+}
+
+asio::awaitable<HttpResponse> ControlApi::switch_packs(HttpRequest request) {
+  auto wish = parse_wish(request, "packs", "names of packs");
+  if (!wish) co_return refuse(400, wish.error().detail);
+  if (!wish->vm.empty() && find(wish->vm) == nullptr) co_return no_such_vm(wish->vm);
+  for (const auto& name : wish->names) {
+    const auto pack = packs_.find(name);
+    if (!pack) co_return refuse(404, packs_.no_such_pack(name));
+    if (pack->exec_log)
+      co_return refuse(
+          400, "pack " + name +
+                   " reads logs of -d exec, which qemond does not follow: use qemon replay");
+  }
+  std::vector<std::pair<Vm*, std::shared_ptr<Vm::SwitchRequest>>> asked;
+  for (const auto& vm : vms_) {
+    if (!wish->vm.empty() && vm->name() != wish->vm) continue;
+    asked.emplace_back(vm.get(), vm->ask_to_switch_packs(wish->on, wish->names));
+  }
+  auto list = json::array();
+  for (auto& [vm, pending] : asked) {
+    const auto report = co_await vm->switched(pending);
+    for (const auto& pack : report.packs) {
+      if (!pack.changed || !report.error.empty()) continue;
+      spdlog::info("{}: pack={} switched {} by_uid={}", vm->name(), pack.name,
+                   wish->on ? "on" : "off",
+                   request.peer ? static_cast<int>(request.peer->uid) : -1);
+    }
+    list.push_back(to_json(vm->name(), report));
+  }
+  json body;
+  body["vms"] = std::move(list);
+  co_return answer(body);
+}
+
+HttpResponse ControlApi::list_packs(const HttpRequest& request) const {
+  const auto* only = request.parameter("vm");
+  if (only != nullptr && find(*only) == nullptr) return no_such_vm(*only);
+  auto list = json::array();
+  for (const auto& [name, pack] : packs_.packs()) {
+    auto entry = to_json(*pack);
+    auto vms = json::array();
+    for (const auto& vm : vms_) {
+      if (pack->exec_log || (only != nullptr && vm->name() != *only)) continue;
+      auto fit = to_json(vm->name(), vm->fit(*pack));
+      const bool unknown = vm->events().size() == 0;
+      fit["error"] =
+          unknown ? "is " + std::string(to_string(vm->state())) + ": " + vm->reason() : "";
+      vms.push_back(std::move(fit));
+    }
+    entry["vms"] = std::move(vms);
+    list.push_back(std::move(entry));
+  }
+  return answer({{"packs", std::move(list)}});
+}
+
+HttpResponse ControlApi::show_pack(const std::string& name) const {
+  const auto pack = packs_.find(name);
+  if (!pack) return refuse(404, packs_.no_such_pack(name));
+  auto entry = to_json(*pack);
+  entry["text"] = pack->text;
+  return answer(entry);
+}
+
+HttpResponse ControlApi::reload() {
+  const auto mistakes = reload_();
+  return answer(
+      {{"reloaded", mistakes.empty()}, {"packs", packs_.packs().size()}, {"mistakes", mistakes}});
 }
 
 HttpResponse ControlApi::release(const std::string& name, const HttpRequest& request) const {

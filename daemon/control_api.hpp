@@ -4,11 +4,14 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "daemon/http_message.hpp"
 #include "daemon/peer.hpp"
 #include "daemon/vm_metrics.hpp"
+#include "exporters/pack_library.hpp"
 
 namespace qemon::daemon {
 
@@ -19,13 +22,21 @@ class ControlApi {
     std::string listen;  ///< The address that /metrics is served on, with its port.
     std::string control_socket;
   };
-  ControlApi(const VmList& vms, ControlPolicy policy) : vms_(vms), policy_(policy) {}
+  ControlApi(const VmList& vms, const exporters::PackLibrary& packs, ControlPolicy policy)
+      : vms_(vms), packs_(packs), policy_(policy) {}
+  /// What a request to reload does; it returns the mistakes, a line each, that kept it from
+  /// reloading.
+  void on_reload(std::function<std::vector<std::string>()> reload) { reload_ = std::move(reload); }
   void set_about(About about) { about_ = std::move(about); }
 
   boost::asio::awaitable<HttpResponse> handle(HttpRequest request);
 
  private:
   boost::asio::awaitable<HttpResponse> switch_events(HttpRequest request);
+  boost::asio::awaitable<HttpResponse> switch_packs(HttpRequest request);
+  [[nodiscard]] HttpResponse list_packs(const HttpRequest& request) const;
+  [[nodiscard]] HttpResponse show_pack(const std::string& name) const;
+  [[nodiscard]] HttpResponse reload();
   [[nodiscard]] HttpResponse status() const;
   [[nodiscard]] HttpResponse vms() const;
   [[nodiscard]] HttpResponse list_events(const HttpRequest& request) const;
@@ -34,6 +45,8 @@ class ControlApi {
   [[nodiscard]] HttpResponse no_such_vm(const std::string& name) const;
 
   const VmList& vms_;
+  const exporters::PackLibrary& packs_;
+  std::function<std::vector<std::string>()> reload_;
   ControlPolicy policy_;
   About about_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

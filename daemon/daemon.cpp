@@ -20,6 +20,7 @@
 #include "daemon/http_server.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/web_api.hpp"
+#include "exporters/pack_library.hpp"
 #include "trace/decoder.hpp"
 
 namespace qemon::daemon {
@@ -55,20 +56,28 @@ class Daemon {
       : config_(config),
         read_buffer_(trace::decode_bytes_max * 2),
         environment_{catalogs_,
+                     packs_,
                      read_buffer_,
                      config.runtime_directory + "/trace",
                      config.trace_space_bytes,
                      {}},
-        control_(vms_, ControlPolicy{::geteuid(), find_group("qemon")}),
+        control_(vms_, packs_, ControlPolicy{::geteuid(), find_group("qemon")}),
         web_(vms_, page_),
         server_(context_.get_executor()),
         signals_(context_),
+        hangups_(context_),
         ended_(context_) {}
 
   Result<void> run() {
     for (const auto& directory : {config_.runtime_directory, environment_.trace_directory}) {
       const mode_t mode = directory == environment_.trace_directory ? 0711 : 0755;
       if (auto made = make_directory(directory, mode); !made) return made.error();
+    }
+    if (const auto mistakes = packs_.load(exporters::shipped_pack_folder(), config_.pack_folders);
+        !mistakes.empty()) {
+      for (const auto& mistake : mistakes) spdlog::error("{}", mistake);
+      return Error{"the packs have " + std::to_string(mistakes.size()) +
+                   " mistakes: qemon pack check FILE tells them as well"};
     }
     if (auto listening = listen(); !listening) return listening.error();
     environment_.on_round_trip = [this](const std::string& vm, std::chrono::nanoseconds time) {
@@ -79,12 +88,17 @@ class Daemon {
     }
     metrics_.add_to(page_, server_);
     add_vm_metrics(page_, vms_);
+    add_pack_metrics(page_, vms_);
+    control_.on_reload([this] { return reload(); });
     for (const auto& vm : vms_) {
       spawn(vm->run());
       spawn(vm->follow_trace());
     }
     // Spawned last and not counted: it is what waits for the others.
     asio::co_spawn(context_, wait_for_end(), [](std::exception_ptr failure) {
+      if (failure) std::rethrow_exception(failure);
+    });
+    asio::co_spawn(context_, reload_on_hangup(), [](std::exception_ptr failure) {
       if (failure) std::rethrow_exception(failure);
     });
     context_.run();
@@ -115,11 +129,35 @@ class Daemon {
     });
   }
 
+  /// Loads what can be changed without a restart. Mistakes are returned, and then all stays as it
+  /// was.
+  std::vector<std::string> reload() {
+    auto mistakes = packs_.load(exporters::shipped_pack_folder(), config_.pack_folders);
+    if (!mistakes.empty()) {
+      for (const auto& mistake : mistakes) spdlog::error("{}", mistake);
+      spdlog::error("not reloaded: everything stays as it was mistakes={}", mistakes.size());
+      return mistakes;
+    }
+    for (const auto& vm : vms_) vm->packs_changed();
+    spdlog::info("reloaded packs={}", packs_.packs().size());
+    return mistakes;
+  }
+
+  asio::awaitable<void> reload_on_hangup() {
+    hangups_.add(SIGHUP);
+    while (true) {
+      const auto [ec, number] = co_await hangups_.async_wait(asio::as_tuple(asio::use_awaitable));
+      if (ec) co_return;
+      reload();
+    }
+  }
+
   asio::awaitable<void> wait_for_end() {
     signals_.add(SIGTERM);
     signals_.add(SIGINT);
     const auto [ec, number] = co_await signals_.async_wait(asio::as_tuple(asio::use_awaitable));
     if (!ec) spdlog::info("stopping signal={}", number);
+    hangups_.cancel();
     for (const auto& vm : vms_) vm->stop();
     ended_.expires_at(asio::steady_timer::time_point::max());
     if (running_ > 0) co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -130,6 +168,7 @@ class Daemon {
   asio::io_context context_{1};
   std::vector<char> read_buffer_;
   CatalogFinder catalogs_;
+  exporters::PackLibrary packs_;
   VmEnvironment environment_;
   VmList vms_;
   DaemonMetrics metrics_;
@@ -138,6 +177,7 @@ class Daemon {
   WebApi web_;
   HttpServer server_;
   asio::signal_set signals_;
+  asio::signal_set hangups_;
   asio::steady_timer ended_;
   std::size_t running_ = 0;
 };

@@ -91,6 +91,7 @@ bool TraceFeed::pump(std::span<char> buffer, trace::RecordSink& sink) {
     }
     problem_.clear();
     if (chunk->begins) {
+      if (began_) sink.on_restart();
       begin_stream();
       continue;
     }

@@ -199,7 +199,7 @@ FeedTotals Vm::trace_totals() const {
 std::optional<double> Vm::lag_seconds() const {
   if (!router_ || !router_->following()) return std::nullopt;
   if (router_->lag_bytes() == 0) return 0.0;
-  const auto last = counters_.last_time_ns();
+  const auto last = engine_.counters().last_time_ns();
   if (!last || !router_->timestamps().value_or(false)) return std::nullopt;
   const auto now = nanoseconds_now(router_->is_simple() ? CLOCK_MONOTONIC : CLOCK_REALTIME);
   return std::max(0.0, static_cast<double>(now - *last) * 1e-9);
@@ -226,7 +226,7 @@ std::vector<EventRow> Vm::list_events(const std::string& pattern, bool enabled_o
     const auto& state = leases_.at(event);
     if (enabled_only && !state.on) continue;
     if (!pattern.empty() && !matches_event_pattern(pattern, events_.name(event))) continue;
-    rows.push_back({events_.name(event), state, counters_.count(event)});
+    rows.push_back({events_.name(event), state, engine_.counters().count(event)});
   }
   std::sort(rows.begin(), rows.end(),
             [](const EventRow& a, const EventRow& b) { return a.name < b.name; });
@@ -274,6 +274,8 @@ bool Vm::note_failure(const Error& error) {
 }
 
 void Vm::on_qmp_event(const qmp::Event& event) {
+  // The devices forget what was in flight, so its ends will not come.
+  if (event.name == "RESET") engine_.discard_pairs();
   // Any of these may change the run state, which the next poll reads.
   if (event.name == "STOP" || event.name == "RESUME" || event.name == "SHUTDOWN" ||
       event.name == "RESET") {
@@ -294,7 +296,7 @@ void Vm::enforce_trace_space() {
   trace_space_problem_ = "events were switched off because the trace reached the limit of " +
                          std::to_string(limit) + " bytes (--trace-space): " + router_->path();
   spdlog::warn("{}: {}", name(), trace_space_problem_);
-  leases_.give_back_all();
+  end_all_leases();
   next_poll_time_ = Clock::now();
   wake();
 }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,7 +20,8 @@
 #include "daemon/config.hpp"
 #include "daemon/leases.hpp"
 #include "daemon/trace_router.hpp"
-#include "exporters/trace_counters.hpp"
+#include "exporters/engine.hpp"
+#include "exporters/pack_library.hpp"
 #include "qmp/client.hpp"
 #include "qmp/identity.hpp"
 #include "trace/event_table.hpp"
@@ -43,6 +45,14 @@ struct SwitchReport {
   std::vector<std::string> unknown;      ///< Patterns and names that match no event.
   std::vector<Named> kept;               ///< Stay on although `off` was asked, and why.
   std::vector<Named> failed;
+  /// One pack that was asked for.
+  struct PackChange {
+    std::string name;
+    bool changed = false;            ///< False if it was so already.
+    std::size_t metrics = 0;         ///< How many it has.
+    std::vector<Named> not_offered;  ///< Its metrics that this VM cannot offer, and why.
+  };
+  std::vector<PackChange> packs;
   std::string error;  ///< Why nothing could be done at all.
 };
 
@@ -53,9 +63,18 @@ struct EventRow {
   std::uint64_t records = 0;
 };
 
+/// What a pack is on one VM, as `qemon pack list` shows it.
+struct PackFit {
+  bool on = false;
+  std::vector<std::string> events;               ///< That it needs and the VM has.
+  std::vector<SwitchReport::Named> not_offered;  ///< Its metrics that the VM cannot offer, and why.
+  std::string note;                              ///< What is degraded; may be empty.
+};
+
 /// Shared by all VMs; owned by the daemon, which outlives them.
 struct VmEnvironment {
   CatalogFinder& catalogs;
+  const exporters::PackLibrary& packs;
   std::span<char> read_buffer;  ///< For one read and decode at a time; see trace::decode_bytes_max.
   std::string trace_directory;
   std::uint64_t trace_space_bytes = 0;
@@ -95,6 +114,11 @@ class Vm {
   /// `patterns`. Returns at once, so that several VMs can be asked before one is waited for.
   std::shared_ptr<SwitchRequest> ask_to_switch(bool on, std::vector<std::string> patterns,
                                                std::string holder);
+  /// Asks to switch packs on or off; all of them must be in the library. A pack holds a lease of
+  /// its own on each event that it needs. Answered like the other.
+  std::shared_ptr<SwitchRequest> ask_to_switch_packs(bool on, std::vector<std::string> names);
+  /// The library was loaded anew.
+  void packs_changed();
   /// Waits until QEMU has been told, at most until a deadline of some seconds after the asking.
   boost::asio::awaitable<SwitchReport> switched(std::shared_ptr<SwitchRequest> request);
   /// Closes the monitor session for `duration`, so that another client can use the monitor; tracing
@@ -122,7 +146,11 @@ class Vm {
   [[nodiscard]] const Leases& leases() const { return leases_; }
   [[nodiscard]] std::size_t known_events() const { return known_events_; }
   [[nodiscard]] const trace::EventTable& events() const { return events_; }
-  [[nodiscard]] const exporters::TraceCounters& counters() const { return counters_; }
+  [[nodiscard]] const exporters::TraceCounters& counters() const { return engine_.counters(); }
+  [[nodiscard]] exporters::Engine& engine() { return engine_; }
+  /// The packs that are on, also while the VM is away.
+  [[nodiscard]] const std::set<std::string>& packs_on() const { return packs_on_; }
+  [[nodiscard]] PackFit fit(const exporters::Pack& pack) const;
   [[nodiscard]] const MonitorTotals& monitor_totals() const { return monitor_totals_; }
   [[nodiscard]] FeedTotals trace_totals() const;
   /// How old the newest decoded record is while more waits to be read; 0 when nothing waits; absent
@@ -143,12 +171,17 @@ class Vm {
   boost::asio::awaitable<Result<void>> reconcile(qmp::Client& client, SwitchReport* report);
   boost::asio::awaitable<Result<void>> apply_changes(qmp::Client& client, SwitchReport* report);
   boost::asio::awaitable<void> answer_requests(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> catch_up(qmp::Client& client);
   boost::asio::awaitable<Result<void>> flush_if_due(qmp::Client& client);
   boost::asio::awaitable<Result<void>> poll_if_due(qmp::Client& client);
   boost::asio::awaitable<void> restore(qmp::Client& client);
   void observe(const std::string& listed);
   boost::asio::awaitable<void> wait(std::chrono::steady_clock::time_point until);
   bool settle_wishes(const SwitchRequest& request, SwitchReport& report);
+  bool settle_packs(const SwitchRequest& request, SwitchReport& report);
+  void use_packs();
+  void lease_pack(const std::string& name, bool asked_again, SwitchReport* report);
+  void end_all_leases();
   void enforce_trace_space();
   boost::asio::awaitable<void> begin_process(std::optional<ProcessInfo> process);
   boost::asio::awaitable<void> end_process();
@@ -185,7 +218,8 @@ class Vm {
   trace::EventTable events_;
   std::size_t known_events_ = 0;  // That the QEMU last attached to has.
   FoundCatalog catalog_;
-  exporters::TraceCounters counters_;
+  exporters::Engine engine_{events_};
+  std::set<std::string> packs_on_;
   Leases leases_;
   std::unique_ptr<TraceRouter> router_;
   FeedTotals retired_totals_;  // Of routers of QEMU processes that are gone.

@@ -64,6 +64,7 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
   auto loaded = co_await load_states(client, same_process);
   if (!loaded) co_return loaded.error();
   if (!same_process || !catalog_.catalog) choose_catalog();
+  use_packs();
   auto routed = co_await router_->attach(client, *backends, process_);
   feed_timer_.cancel();
   co_return routed;
@@ -93,6 +94,7 @@ asio::awaitable<void> Vm::end_process() {
     retired_totals_ += router_->totals();
     router_.reset();
   }
+  engine_.discard_pairs();
   leases_.forget_process();
   trace_space_problem_.clear();
   process_.reset();
@@ -110,7 +112,7 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
   options.trace_directory = environment_.trace_directory;
   options.same_host = qmp::is_on_this_host(config_.endpoint);
   options.descriptor_passing = config_.endpoint.transport == qmp::Transport::unix_socket;
-  router_ = std::make_unique<TraceRouter>(std::move(options), events_, counters_);
+  router_ = std::make_unique<TraceRouter>(std::move(options), events_, engine_);
 }
 
 /// Reads the states of all events. Differences to what we believe of the same process are others'

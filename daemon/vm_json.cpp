@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "daemon/vm.hpp"
 
@@ -66,6 +67,7 @@ json to_json(const Vm& vm) {
   object["events"] = {{"known", vm.known_events()},
                       {"on", vm.leases().count_on()},
                       {"held", vm.leases().count_held()}};
+  object["packs"] = vm.packs_on();
   object["degraded"] = vm.degraded();
   return object;
 }
@@ -80,6 +82,12 @@ json to_json(const EventRow& row) {
 }
 
 json to_json(const std::string& vm, const SwitchReport& report) {
+  auto packs = json::array();
+  for (const auto& pack : report.packs)
+    packs.push_back({{"name", pack.name},
+                     {"changed", pack.changed},
+                     {"metrics", pack.metrics},
+                     {"not_offered", named(pack.not_offered)}});
   return {{"vm", vm},
           {"changed", report.changed},
           {"already", report.already},
@@ -87,7 +95,34 @@ json to_json(const std::string& vm, const SwitchReport& report) {
           {"unknown", report.unknown},
           {"kept", named(report.kept)},
           {"failed", named(report.failed)},
+          {"packs", std::move(packs)},
           {"error", report.error}};
+}
+
+json to_json(const std::string& vm, const PackFit& fit) {
+  return {{"vm", vm},
+          {"on", fit.on},
+          {"events", fit.events},
+          {"not_offered", named(fit.not_offered)},
+          {"note", fit.note}};
+}
+
+json to_json(const exporters::Pack& pack) {
+  auto metrics = json::array();
+  for (const auto* rule : pack.metrics()) {
+    metrics.push_back({{"name", rule->metric},
+                       {"kind", exporters::to_string(rule->shape.kind)},
+                       {"help", rule->help},
+                       {"labels", rule->shape.labels}});
+  }
+  std::set<std::string> events;
+  for (const auto& rule : pack.rules) {
+    for (const auto* choices : {&rule.events, &rule.ends})
+      for (const auto& choice : *choices) events.insert(choice.names.begin(), choice.names.end());
+  }
+  return {{"name", pack.name}, {"help", pack.help},
+          {"file", pack.file}, {"only_replay", pack.exec_log},
+          {"events", events},  {"metrics", std::move(metrics)}};
 }
 
 }  // namespace qemon::daemon

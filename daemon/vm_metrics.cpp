@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/vm.hpp"
+#include "exporters/engine_metrics.hpp"
 
 namespace qemon::daemon {
 namespace {
@@ -168,6 +169,13 @@ void add_vm_metrics(exporters::MetricsPage& page, const VmList& vms) {
   page.add([&vms] { return collect_enabled(vms); });
   page.add([&vms] { return collect_dropped(vms); });
   add_trace_metrics(page, vms);
+  page.add([&vms] {
+    auto family = gauge_family("qemond_pack_enabled", "1 while a pack is switched on for a VM.");
+    for (const auto& vm : vms)
+      for (const auto& pack : vm->packs_on())
+        add_sample(family, {{"vm", vm->name()}, {"pack", pack}}, 1);
+    return family;
+  });
   add_counter(page, vms, "qemond_monitor_reconnects_total",
               "Times that the monitor was attached again after the first time.", [](const Vm& vm) {
                 const auto sessions = vm.monitor_totals().sessions;
@@ -179,6 +187,19 @@ void add_vm_metrics(exporters::MetricsPage& page, const VmList& vms) {
   add_counter(page, vms, "qemond_event_foreign_changes_total",
               "Times that somebody else switched a trace event.",
               [](const Vm& vm) { return vm.monitor_totals().foreign_changes; });
+}
+
+void add_pack_metrics(exporters::MetricsPage& page, const VmList& vms) {
+  page.add_group([engines = exporters::Engines([&vms] {
+                    std::vector<exporters::EngineOfVm> list;
+                    for (const auto& vm : vms) {
+                      const auto* router = vm->router();
+                      const bool has_times =
+                          router == nullptr || router->timestamps().value_or(true);
+                      list.push_back({vm->name(), &vm->engine(), has_times});
+                    }
+                    return list;
+                  })] { return exporters::pack_families(engines); });
 }
 
 }  // namespace qemon::daemon

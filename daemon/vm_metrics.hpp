@@ -16,5 +16,7 @@ using VmList = std::vector<std::unique_ptr<Vm>>;
 
 /// Adds every family about `vms` to `page`. `vms` must outlive the page.
 void add_vm_metrics(exporters::MetricsPage& page, const VmList& vms);
+/// Adds the families that packs make.
+void add_pack_metrics(exporters::MetricsPage& page, const VmList& vms);
 
 }  // namespace qemon::daemon

@@ -14,6 +14,7 @@ struct Vm::SwitchRequest {
   bool on;
   std::vector<std::string> patterns;
   std::string holder;
+  std::vector<std::string> packs;  // Instead of patterns.
   SwitchReport report;
   bool done = false;
   boost::asio::steady_timer finished;  // Cancelled when done.

@@ -50,6 +50,13 @@ std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_switch(bool on, std::vector<std::s
   return request;
 }
 
+std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_switch_packs(bool on,
+                                                           std::vector<std::string> names) {
+  auto request = ask_to_switch(on, {}, {});
+  request->packs = std::move(names);
+  return request;
+}
+
 asio::awaitable<SwitchReport> Vm::switched(std::shared_ptr<SwitchRequest> request) {
   while (!request->done) {
     const auto [ec] = co_await request->finished.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -77,7 +84,10 @@ asio::awaitable<void> Vm::answer_requests(qmp::Client& client) {
   while (!requests_.empty() && !session_ended_) {
     const auto request = requests_.front();
     requests_.pop_front();
-    const bool any = settle_wishes(*request, request->report);
+    // A pack counts what happens while it is on, also of events that others have on.
+    if (!request->packs.empty()) co_await catch_up(client);
+    const bool any = request->packs.empty() ? settle_wishes(*request, request->report)
+                                            : settle_packs(*request, request->report);
     if (any) {
       const auto done = co_await reconcile(client, &request->report);
       if (!done) {
@@ -138,7 +148,7 @@ asio::awaitable<Result<void>> Vm::reconcile(qmp::Client& client, SwitchReport* r
     auto started = co_await router_->start(client);
     if (!started) {
       // Without somewhere to read them the records would cost the guest time for nothing.
-      if (report != nullptr) leases_.give_back_all();
+      if (report != nullptr) end_all_leases();
       co_return wrap(started.error(), "its trace cannot be followed");
     }
     if (!was_redirected) feed_timer_.cancel();
@@ -149,11 +159,12 @@ asio::awaitable<Result<void>> Vm::reconcile(qmp::Client& client, SwitchReport* r
     auto stopped = co_await router_->stop(client, environment_.read_buffer);
     if (!stopped) co_return wrap(stopped.error(), "its trace cannot be put back");
   }
+  use_packs();
   co_return Result<void>();
 }
 
 asio::awaitable<Result<void>> Vm::apply_changes(qmp::Client& client, SwitchReport* report) {
-  bool switched_off = false;
+  std::vector<trace::EventIndex> switched_off;
   for (const auto& change : leases_.changes()) {
     const std::string event = events_.name(change.event);
     if (change.enable && leases_.count_ours() == 0) {
@@ -163,7 +174,7 @@ asio::awaitable<Result<void>> Vm::apply_changes(qmp::Client& client, SwitchRepor
     auto done = co_await qmp::set_event_state(client, event, change.enable);
     if (done) {
       leases_.applied(change.event, change.enable);
-      switched_off |= !change.enable;
+      if (!change.enable) switched_off.push_back(change.event);
       continue;
     }
     if (!qmp::is_refusal(done.error())) co_return done.error();
@@ -175,14 +186,22 @@ asio::awaitable<Result<void>> Vm::apply_changes(qmp::Client& client, SwitchRepor
       report->failed.push_back({event, done.error().detail});
     }
   }
-  if (switched_off) {
+  if (!switched_off.empty()) {
     // Whoever asked may look at the counters next: everything that happened until now is to be in
     // them.
-    auto flushed = co_await router_->flush(client);
-    co_await router_->drain(environment_.read_buffer);
-    if (!flushed) co_return flushed.error();
+    auto caught_up = co_await catch_up(client);
+    for (const auto event : switched_off) engine_.event_switched(event);
+    if (!caught_up) co_return caught_up.error();
   }
   co_return Result<void>();
+}
+
+/// Reads everything that happened until now.
+asio::awaitable<Result<void>> Vm::catch_up(qmp::Client& client) {
+  if (!router_->following()) co_return Result<void>();
+  auto flushed = co_await router_->flush(client);
+  co_await router_->drain(environment_.read_buffer);
+  co_return flushed;
 }
 
 asio::awaitable<Result<void>> Vm::flush_if_due(qmp::Client& client) {
@@ -228,7 +247,9 @@ asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
 /// Compares what `info trace-events` printed with what we believe.
 void Vm::observe(const std::string& listed) {
   for (const auto& line : qmp::parse_trace_event_lines(listed)) {
-    if (!leases_.observe(events_.add(line.name), line.on)) continue;
+    const auto event = events_.add(line.name);
+    if (!leases_.observe(event, line.on)) continue;
+    engine_.event_switched(event);
     ++monitor_totals_.foreign_changes;
     spdlog::info("{}: event={} was switched {} by somebody else", name(), line.name,
                  line.on ? "on" : "off");
@@ -237,7 +258,7 @@ void Vm::observe(const std::string& listed) {
 
 /// Orderly end: everything as it was found.
 asio::awaitable<void> Vm::restore(qmp::Client& client) {
-  leases_.give_back_all();
+  end_all_leases();
   const auto restored = co_await reconcile(client, nullptr);
   if (!restored) {
     spdlog::error("{}: could not be left as found reason=\"{}\"", name(), restored.error().detail);

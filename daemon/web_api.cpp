@@ -32,8 +32,8 @@ asio::awaitable<HttpResponse> WebApi::metrics() {
   const auto executor = co_await asio::this_coro::executor;
   HttpResponse response;
   response.content_type = exporters::metrics_content_type;
-  for (std::size_t i = 0; i < page_.size(); ++i) {
-    response.body += page_.serialize(i);
+  for (const auto& collect : page_.families()) {
+    response.body += exporters::serialize(collect());
     co_await asio::post(executor, asio::use_awaitable);
   }
   co_return response;

@@ -32,15 +32,24 @@ prometheus::MetricFamily make_family(std::string_view name, std::string_view hel
 }  // namespace
 
 void MetricsPage::add(Collect family) {
-  families_.push_back(std::move(family));
+  groups_.push_back([family = std::move(family)] { return std::vector<Collect>{family}; });
 }
 
-std::string MetricsPage::serialize(std::size_t i) const {
-  std::vector<prometheus::MetricFamily> one;
-  one.push_back(families_[i]());
-  if (one.front().metric.empty()) return {};
+void MetricsPage::add_group(Group group) {
+  groups_.push_back(std::move(group));
+}
+
+std::vector<MetricsPage::Collect> MetricsPage::families() const {
+  std::vector<Collect> all;
+  for (const auto& group : groups_)
+    for (auto& family : group()) all.push_back(std::move(family));
+  return all;
+}
+
+std::string serialize(const prometheus::MetricFamily& family) {
+  if (family.metric.empty()) return {};
   std::ostringstream text;
-  prometheus::TextSerializer().Serialize(text, one);
+  prometheus::TextSerializer().Serialize(text, {family});
   return std::move(text).str();
 }
 
@@ -50,6 +59,10 @@ prometheus::MetricFamily counter_family(std::string_view name, std::string_view 
 
 prometheus::MetricFamily gauge_family(std::string_view name, std::string_view help) {
   return make_family(name, help, prometheus::MetricType::Gauge);
+}
+
+prometheus::MetricFamily histogram_family(std::string_view name, std::string_view help) {
+  return make_family(name, help, prometheus::MetricType::Histogram);
 }
 
 void add_value(prometheus::MetricFamily& family, LabelList labels, double value) {

@@ -14,24 +14,29 @@
 
 namespace qemon::exporters {
 
-/// A list of functions that collect one family each. Holds no figures itself: whoever adds a
-/// function keeps the integers behind it alive as long as the page. The server calls serialize(0),
-/// serialize(1), ... and yields in between, so that a big page never holds up the loop for long.
+/// Functions that collect one family each. Holds no figures itself: whoever adds a function keeps
+/// the integers behind it alive as long as the page. The server takes families() and yields between
+/// one and the next, so that a big page never holds up the loop for long.
 class MetricsPage {
  public:
   using Collect = std::function<prometheus::MetricFamily()>;
+  /// Families that are not always the same: called at the beginning of each scrape. What it returns
+  /// must stay callable while the page lives.
+  using Group = std::function<std::vector<Collect>()>;
 
   /// Families appear in the order in which they were added. One name must not be added twice.
   void add(Collect family);
-  [[nodiscard]] std::size_t size() const { return families_.size(); }
-  /// Collects family `i` now and returns its text in the Prometheus format 0.0.4. Empty if the
-  /// family has no samples: a figure that cannot be known is absent, and then so are its HELP and
-  /// TYPE lines.
-  [[nodiscard]] std::string serialize(std::size_t i) const;
+  void add_group(Group group);
+  /// What one scrape shows, in order.
+  [[nodiscard]] std::vector<Collect> families() const;
 
  private:
-  std::vector<Collect> families_;
+  std::vector<Group> groups_;
 };
+
+/// Its text in the Prometheus format 0.0.4. Empty if the family has no samples: a figure that
+/// cannot be known is absent, and then so are its HELP and TYPE lines.
+[[nodiscard]] std::string serialize(const prometheus::MetricFamily& family);
 
 /// The Content-Type of a page made of serialize()'s texts.
 inline constexpr std::string_view metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -40,6 +45,9 @@ inline constexpr std::string_view metrics_content_type = "text/plain; version=0.
 [[nodiscard]] prometheus::MetricFamily counter_family(std::string_view name, std::string_view help);
 /// An empty gauge family.
 [[nodiscard]] prometheus::MetricFamily gauge_family(std::string_view name, std::string_view help);
+/// An empty histogram family.
+[[nodiscard]] prometheus::MetricFamily histogram_family(std::string_view name,
+                                                        std::string_view help);
 
 /// Label names and values, for instance {{"vm", name}, {"event", event}}. Names are ours; values
 /// may come from anywhere.

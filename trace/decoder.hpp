@@ -10,6 +10,8 @@
 
 namespace qemon::trace {
 
+class Decoder;
+
 /// One occurrence of an event. A view into the caller's buffer: valid only during
 /// RecordSink::on_record.
 struct Record {
@@ -22,6 +24,7 @@ struct Record {
       0;  ///< `simple`: process id. `log` before QEMU 10.1 with timestamps: thread id. Else 0.
   std::string_view payload;  ///< `simple`: the stored arguments. `log`: the text behind the event's
                              ///< name and one blank.
+  const Decoder* decoder = nullptr;  ///< Whose arguments() reads the payload.
 };
 
 /// The value of one argument. Integers and pointers are the 64 bits that the `simple` backend
@@ -78,6 +81,9 @@ class RecordSink {
   /// QEMU lost `count` events (at least) before the next record, or bytes were lost (count 0):
   /// pairs in flight are void.
   virtual void on_loss(std::uint64_t count) = 0;
+  /// The stream begins anew (see Decoder::restart), told by whoever feeds the decoder: pairs in
+  /// flight are void.
+  virtual void on_restart() {}
 };
 
 /// Turns the bytes of one trace stream into records. Owned by the source that feeds it; not

@@ -143,6 +143,7 @@ bool LogDecoder::parse_line(const char* at, const char* newline, Record& record)
     name = behind_program;
     if (!look_up()) return false;
   }
+  record.decoder = this;
   record.event = *event;
   record.has_time = prefix.has_time;
   record.time_ns = prefix.time_ns;

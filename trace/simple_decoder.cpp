@@ -169,7 +169,7 @@ std::size_t SimpleDecoder::decode_plain_events(std::string_view bytes, RecordSin
     if (!events.is_plain(at + size, time_ns)) break;
     stream_.set_last_time(time_ns);
     ++stats_.records;
-    sink.on_record(Record{slot.event, true, time_ns, events.pid, payload});
+    sink.on_record(Record{slot.event, true, time_ns, events.pid, payload, this});
     at += size;
     left -= size;
   }
@@ -215,7 +215,7 @@ void SimpleDecoder::emit(const Item& item, std::string_view payload, bool sound,
     settled_ = true;
     if (const auto drops = std::exchange(held_drops_, 0); drops > 0) count_drop(drops, sink);
   }
-  const Record record{item.event, true, item.time_ns, item.pid, payload};
+  const Record record{item.event, true, item.time_ns, item.pid, payload, this};
   sound_ = sound;
   if (sound && item.expected != SimpleStream::undescribed &&
       !SimpleStream::fits(stream_.layout(item.event), payload))

@@ -18,7 +18,7 @@ std::string page_text() {
   exporters::MetricsPage page;
   add_process_metrics(page);
   std::string text;
-  for (std::size_t i = 0; i < page.size(); ++i) text += page.serialize(i);
+  for (const auto& family : page.families()) text += exporters::serialize(family());
   return text;
 }
 

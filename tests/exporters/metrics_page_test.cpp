@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "base/utf8.hpp"
 #include "tests/support/files.hpp"
@@ -16,14 +17,8 @@ namespace {
 
 std::string text_of(const MetricsPage& page) {
   std::string text;
-  for (std::size_t i = 0; i < page.size(); ++i) text += page.serialize(i);
+  for (const auto& collect : page.families()) text += serialize(collect());
   return text;
-}
-
-std::string text_of(const prometheus::MetricFamily& family) {
-  MetricsPage page;
-  page.add([&] { return family; });
-  return text_of(page);
 }
 
 TEST(MetricsPage, WritesFamiliesInTheOrderInWhichTheyWereAdded) {
@@ -40,8 +35,10 @@ TEST(MetricsPage, WritesFamiliesInTheOrderInWhichTheyWereAdded) {
     return family;
   });
 
-  EXPECT_EQ(page.size(), 2U);
-  EXPECT_EQ(text_of(page),
+  const std::string text = text_of(page);
+
+  EXPECT_EQ(page.families().size(), 2U);
+  EXPECT_EQ(text,
             "# HELP qemu_up Whether qemond is attached.\n"
             "# TYPE qemu_up gauge\n"
             "qemu_up{vm=\"web1\"} 1\n"
@@ -52,7 +49,7 @@ TEST(MetricsPage, WritesFamiliesInTheOrderInWhichTheyWereAdded) {
 }
 
 TEST(MetricsPage, LeavesOutAFamilyWithoutSamples) {
-  EXPECT_EQ(text_of(counter_family("qemond_nothing_total", "Nothing.")), "");
+  EXPECT_EQ(serialize(counter_family("qemond_nothing_total", "Nothing.")), "");
 }
 
 TEST(MetricsPage, CollectsAnewEachTime) {
@@ -64,9 +61,44 @@ TEST(MetricsPage, CollectsAnewEachTime) {
     return family;
   });
 
-  EXPECT_NE(page.serialize(0).find("a_total 1\n"), std::string::npos);
+  EXPECT_NE(text_of(page).find("a_total 1\n"), std::string::npos);
   count = 2;
-  EXPECT_NE(page.serialize(0).find("a_total 2\n"), std::string::npos);
+  EXPECT_NE(text_of(page).find("a_total 2\n"), std::string::npos);
+}
+
+TEST(MetricsPage, AsksAGroupForItsFamiliesAtEachScrape) {
+  std::vector<std::string> names;
+  int asked = 0;
+  MetricsPage page;
+  page.add_group([&] {
+    ++asked;
+    std::vector<MetricsPage::Collect> collects;
+    for (const auto& name : names) {
+      collects.emplace_back([name] {
+        auto family = gauge_family(name, "Of a group.");
+        add_sample(family, {}, 1);
+        return family;
+      });
+    }
+    return collects;
+  });
+  page.add([] {
+    auto family = gauge_family("last", "Added last.");
+    add_sample(family, {}, 1);
+    return family;
+  });
+
+  const std::string before = text_of(page);
+  names = {"one", "two"};
+  const std::string after = text_of(page);
+
+  const std::string last = "# HELP last Added last.\n# TYPE last gauge\nlast 1\n";
+  EXPECT_EQ(before, last);
+  EXPECT_EQ(after,
+            "# HELP one Of a group.\n# TYPE one gauge\none 1\n"
+            "# HELP two Of a group.\n# TYPE two gauge\ntwo 1\n" +
+                last);
+  EXPECT_EQ(asked, 2);
 }
 
 TEST(MetricsPage, WritesIntegersExactlyUpToTheLimitOfADouble) {
@@ -75,7 +107,7 @@ TEST(MetricsPage, WritesIntegersExactlyUpToTheLimitOfADouble) {
   add_sample(family, {}, (std::uint64_t{1} << 53U) - 1);
   add_sample(family, {}, std::uint64_t{1'000'000'000'001});
 
-  const std::string text = text_of(family);
+  const std::string text = serialize(family);
 
   EXPECT_NE(text.find("a_total 9007199254740992\n"), std::string::npos) << text;
   EXPECT_NE(text.find("a_total 9007199254740991\n"), std::string::npos) << text;
@@ -86,7 +118,7 @@ TEST(MetricsPage, EscapesHelpAndLabelValues) {
   auto family = gauge_family("a", "one\ntwo \\ three");
   add_sample(family, {{"vm", "a\"b\\c\nd"}}, 1);
 
-  EXPECT_EQ(text_of(family),
+  EXPECT_EQ(serialize(family),
             "# HELP a one\\ntwo \\\\ three\n"
             "# TYPE a gauge\n"
             "a{vm=\"a\\\"b\\\\c\\nd\"} 1\n");
@@ -96,7 +128,7 @@ TEST(MetricsPage, ReplacesBytesThatAreNotUtf8SoThatOneNameCannotSpoilThePage) {
   auto family = gauge_family("a", "A.");
   add_sample(family, {{"vm", "x\xFFy\xC3"}}, 1);
 
-  EXPECT_NE(text_of(family).find("a{vm=\"x\uFFFDy\uFFFD\"} 1\n"), std::string::npos);
+  EXPECT_NE(serialize(family).find("a{vm=\"x\uFFFDy\uFFFD\"} 1\n"), std::string::npos);
 }
 
 TEST(MetricsPage, SatisfiesPromtool) {
@@ -115,7 +147,7 @@ TEST(MetricsPage, SatisfiesPromtool) {
   auto lag = gauge_family("qemond_trace_lag_seconds", "How old the newest record is.");
   add_sample(lag, {{"vm", "web1"}}, 0.1);
   test::TempDir dir;
-  test::write_file(dir / "metrics", text_of(events) + text_of(lag));
+  test::write_file(dir / "metrics", serialize(events) + serialize(lag));
 
   const std::string command =
       promtool + " check metrics < " + (dir / "metrics") + " > " + (dir / "out") + " 2>&1";

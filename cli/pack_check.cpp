@@ -1,0 +1,23 @@
+#include "exporters/pack_check.hpp"
+
+#include <ostream>
+
+#include "cli/commands.hpp"
+#include "cli/text.hpp"
+#include "exporters/pack_library.hpp"
+
+namespace qemon::cli {
+
+void check_packs(const Invocation& invocation, Session& session) {
+  const auto catalogs = exporters::load_catalogs(invocation.catalogs);
+  if (!catalogs) return session.fail(catalogs.error().detail);
+  for (const std::string& file : invocation.files) {
+    const auto check = exporters::check_pack_file(file, *catalogs);
+    for (const std::string& mistake : check.mistakes.lines()) session.fail_in_file(mistake);
+    if (!check.mistakes.empty()) continue;
+    for (const std::string& note : check.notes) session.out() << printable(note) << '\n';
+    session.out() << printable(file) << ": is right\n";
+  }
+}
+
+}  // namespace qemon::cli

@@ -1,0 +1,34 @@
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "cli/commands.hpp"
+#include "cli/fields.hpp"
+#include "cli/text.hpp"
+
+namespace qemon::cli {
+
+namespace {
+
+void reload(const Invocation&, Session& session) {
+  const Result<Json> answer = session.client().post("/v1/reload", Json::object());
+  if (!answer) return session.fail(answer.error().detail);
+  if (session.json()) session.print(*answer);
+  const std::vector<std::string> mistakes = texts_at(*answer, "mistakes");
+  for (const std::string& mistake : mistakes) session.fail(mistake);
+  if (!mistakes.empty()) return session.fail("nothing was reloaded: everything stays as it was");
+  if (!session.json())
+    session.out() << "reloaded: " << counted(count_at(*answer, "packs"), "pack") << '\n';
+}
+
+}  // namespace
+
+void add_reload_command(CLI::App& app, Invocation& invocation) {
+  CLI::App* const command = app.add_subcommand(
+      "reload", "Let qemond read its packs again; counters go on, and so does what did not change");
+  command->callback([&invocation] { invocation.command = reload; });
+}
+
+}  // namespace qemon::cli

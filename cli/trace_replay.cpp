@@ -1,0 +1,176 @@
+#include "cli/trace_replay.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "cli/progress.hpp"
+#include "cli/text.hpp"
+#include "exporters/bound_pack.hpp"
+#include "trace/catalog_places.hpp"
+#include "trace/exec_log_decoder.hpp"
+#include "trace/log_decoder.hpp"
+#include "trace/simple_decoder.hpp"
+
+namespace qemon::cli {
+namespace {
+
+using trace::TraceInput;
+
+// What a decoder may leave fits more than once, so that there is always room for a big piece.
+constexpr std::size_t buffer_bytes = 4 * trace::decode_bytes_max;
+
+std::string list_of(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const auto& text : texts) list += (list.empty() ? "" : ", ") + text;
+  return list;
+}
+
+}  // namespace
+
+TraceReplay::TraceReplay(Packs packs, std::string catalog_path)
+    : packs_(std::move(packs)), catalog_path_(std::move(catalog_path)), buffer_(buffer_bytes) {}
+
+TraceReplay::~TraceReplay() = default;
+
+Result<void> TraceReplay::prepare(const TraceInput& input) {
+  const auto format = input.format().value_or(TraceInput::Format::log);
+  const bool exec_log = !packs_.empty() && packs_.front()->exec_log;
+  if (exec_log) {
+    if (format == TraceInput::Format::simple)
+      return Error{input.name() + ": is a simple trace, but pack " + packs_.front()->name +
+                   " reads logs of -d exec and -d cpu"};
+    catalog_ = trace::exec_log_catalog();
+    catalog_path_.clear();
+  } else if (auto loaded = load_catalog(format); !loaded) {
+    return loaded.error();
+  }
+  if (catalog_) {
+    for (const auto& event : catalog_->events()) events_.add(event.name);
+    events_.use_catalog(&*catalog_);
+  }
+  if (exec_log) {
+    format_ = "exec-log";
+    decoder_ = std::make_unique<trace::ExecLogDecoder>(events_);
+  } else if (format == TraceInput::Format::simple) {
+    format_ = "simple";
+    auto decoder = std::make_unique<trace::SimpleDecoder>(events_);
+    simple_ = decoder.get();
+    decoder_ = std::move(decoder);
+  } else {
+    format_ = "log";
+    decoder_ = std::make_unique<trace::LogDecoder>(events_);
+  }
+  expected_ = format;
+  engine_.use(packs_);
+  note_left_out();
+  return {};
+}
+
+Result<void> TraceReplay::load_catalog(TraceInput::Format format) {
+  const std::string cure = "give the file of the QEMU that wrote the trace with --trace-events";
+  std::vector<std::string> tried;
+  for (const auto& path :
+       catalog_path_.empty() ? trace::catalog_places() : std::vector{catalog_path_}) {
+    auto catalog = trace::Catalog::load(path);
+    if (catalog) {
+      catalog_ = std::move(*catalog);
+      catalog_path_ = path;
+      return {};
+    }
+    if (!catalog_path_.empty()) return wrap(catalog.error(), "--trace-events");
+    tried.push_back(path);
+  }
+  const std::string missing = "there is no " + list_of(tried);
+  if (format == TraceInput::Format::log)
+    return Error{missing + ", without which a log's events are not known; " + cure};
+  if (!packs_.empty())
+    return Error{missing + ", without which packs cannot read arguments; " + cure};
+  notes_.push_back(missing + ": events are counted by name only; " + cure);
+  return {};
+}
+
+/// Tells which metrics of the packs the catalog has no events for.
+void TraceReplay::note_left_out() {
+  for (const auto& pack : packs_) {
+    const auto* const bound = engine_.bound(pack->name);
+    for (const auto& mistake : bound->mistakes().lines()) notes_.push_back(mistake);
+    std::vector<std::string> metrics;
+    for (const auto& [metric, why] : bound->not_offered()) metrics.push_back(metric);
+    if (metrics.empty()) continue;
+    notes_.push_back("pack " + pack->name + ": " + counted(metrics.size(), "metric") +
+                     " left out, since " + catalog_path_ +
+                     " has no such events: " + name_list(metrics));
+  }
+}
+
+Result<void> TraceReplay::read(TraceInput& input, Progress& progress, std::uint64_t done) {
+  if (input.format() != expected_)
+    return Error{input.name() + ": is " +
+                 (input.format() == TraceInput::Format::log ? "a log" : "a simple trace") +
+                 ", but what was read before is not; replay them one by one"};
+  if (!files_.empty()) engine_.on_restart();
+  auto& file = files_.emplace_back();
+  file.name = input.name();
+  file.compressed = input.compressed();
+  auto result = decode_all(input, file, progress, done);
+  // Only now, so that the bytes that a cut `simple` file left over are counted as lost.
+  decoder_->restart();
+  file.complete = result.has_value();
+  return result;
+}
+
+Result<void> TraceReplay::skip(TraceInput& input) {
+  auto& file = files_.emplace_back();
+  file.name = input.name();
+  file.compressed = input.compressed();
+  // Nothing comes, but an error may.
+  const auto got = input.read(buffer_);
+  file.complete = got.has_value();
+  if (!got) return got.error();
+  return {};
+}
+
+Result<void> TraceReplay::decode_all(TraceInput& input, ReplayedFile& file, Progress& progress,
+                                     std::uint64_t done) {
+  const std::span<char> buffer(buffer_);
+  std::size_t rest = 0;
+  while (true) {
+    const auto got = input.read(buffer.subspan(rest));
+    if (!got) return got.error();
+    if (*got == 0) break;
+    file.bytes += *got;
+    const std::string_view bytes(buffer.data(), rest + *got);
+    const auto used = decoder_->decode(bytes, *this);
+    rest = bytes.size() - used;
+    std::memmove(buffer.data(), buffer.data() + used, rest);
+    if (simple_ != nullptr && !simple_->problem().empty())
+      return Error{input.name() + ": " + simple_->problem()};
+    progress.show(done + input.file_bytes_read());
+  }
+  // Arguments that were cut would be wrong, and QEMU ends each line when it writes it.
+  if (rest > 0)
+    notes_.push_back(file.name + ": ends within a record, which is not counted (the last " +
+                     counted(rest, "byte") + ")");
+  return {};
+}
+
+void TraceReplay::on_record(const trace::Record& record) {
+  if (record.has_time) {
+    if (!span_) span_ = Span{record.time_ns, record.time_ns};
+    span_->first_ns = std::min(span_->first_ns, record.time_ns);
+    span_->last_ns = std::max(span_->last_ns, record.time_ns);
+  }
+  engine_.on_record(record);
+}
+
+trace::DecoderStats TraceReplay::stats() const {
+  return decoder_ != nullptr ? decoder_->stats() : trace::DecoderStats{};
+}
+
+std::uint64_t TraceReplay::mismatches() const {
+  return simple_ != nullptr ? simple_->mismatches() : 0;
+}
+
+}  // namespace qemon::cli

@@ -1,0 +1,108 @@
+// TraceReplay: runs the metrics engine over finished traces.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "exporters/engine.hpp"
+#include "exporters/pack.hpp"
+#include "trace/catalog.hpp"
+#include "trace/decoder.hpp"
+#include "trace/event_table.hpp"
+#include "trace/trace_input.hpp"
+
+namespace qemon::trace {
+class SimpleDecoder;
+}
+
+namespace qemon::cli {
+
+class Progress;
+
+/// One file as it was replayed.
+struct ReplayedFile {
+  std::string name;
+  bool compressed = false;
+  std::uint64_t bytes = 0;  ///< Of trace, which is more than the file has if that is compressed.
+  bool complete = false;    ///< Read to its end.
+};
+
+/// Files are one trace, in the order in which they are read: a log that was rotated. What was in
+/// flight at the end of one is void at the beginning of the next. Memory does not grow with them.
+class TraceReplay final : public trace::RecordSink {
+ public:
+  using Packs = std::vector<std::shared_ptr<const exporters::Pack>>;
+
+  /// `catalog_path`: the trace-events-all file; empty for the one that the system's QEMU brought
+  /// along. All packs read the same kind of trace.
+  TraceReplay(Packs packs, std::string catalog_path);
+  TraceReplay(const TraceReplay&) = delete;
+  TraceReplay& operator=(const TraceReplay&) = delete;
+  ~TraceReplay() override;
+
+  /// Gets ready for traces like this one: finds the catalog and binds the packs. Once, before the
+  /// first read(), with a file that is not empty.
+  [[nodiscard]] Result<void> prepare(const trace::TraceInput& input);
+  [[nodiscard]] bool prepared() const { return decoder_ != nullptr; }
+  /// Reads a file to its end. After an Error, which names the file, what came before it has been
+  /// counted. `done`: bytes of earlier files, for the progress.
+  [[nodiscard]] Result<void> read(trace::TraceInput& input, Progress& progress, std::uint64_t done);
+
+  /// The same for a file without a byte of trace, for which nothing needs to be prepared.
+  [[nodiscard]] Result<void> skip(trace::TraceInput& input);
+
+  void on_record(const trace::Record& record) override;
+  void on_loss(std::uint64_t count) override { engine_.on_loss(count); }
+
+  /// "log", "simple" or "exec-log"; empty before prepare().
+  [[nodiscard]] const std::string& format() const { return format_; }
+  /// Where the catalog is from; empty if there is none.
+  [[nodiscard]] const std::string& catalog_path() const { return catalog_path_; }
+  [[nodiscard]] const std::vector<ReplayedFile>& files() const { return files_; }
+  [[nodiscard]] const trace::EventTable& events() const { return events_; }
+  [[nodiscard]] const Packs& packs() const { return packs_; }
+  /// Not const, since showing heat maps settles what they show.
+  [[nodiscard]] exporters::Engine& engine() { return engine_; }
+  [[nodiscard]] const exporters::Engine& engine() const { return engine_; }
+  [[nodiscard]] trace::DecoderStats stats() const;
+  [[nodiscard]] std::uint64_t mismatches() const;
+
+  /// The times of the earliest and the latest record, on the clock of the trace.
+  struct Span {
+    std::int64_t first_ns = 0;
+    std::int64_t last_ns = 0;
+    [[nodiscard]] double seconds() const {
+      return (static_cast<double>(last_ns) - static_cast<double>(first_ns)) / 1e9;
+    }
+  };
+  /// Nothing if no record had a time.
+  [[nodiscard]] const std::optional<Span>& span() const { return span_; }
+  /// What a person should know about what was read; one line each.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+
+ private:
+  [[nodiscard]] Result<void> load_catalog(trace::TraceInput::Format format);
+  void note_left_out();
+  [[nodiscard]] Result<void> decode_all(trace::TraceInput& input, ReplayedFile& file,
+                                        Progress& progress, std::uint64_t done);
+
+  Packs packs_;
+  std::string catalog_path_;
+  std::string format_;
+  std::optional<trace::TraceInput::Format> expected_;  // Of all further files.
+  std::optional<trace::Catalog> catalog_;
+  trace::EventTable events_;
+  exporters::Engine engine_{events_};
+  std::unique_ptr<trace::Decoder> decoder_;
+  trace::SimpleDecoder* simple_ = nullptr;  // decoder_, if it is one.
+  std::vector<char> buffer_;
+  std::vector<ReplayedFile> files_;
+  std::optional<Span> span_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace qemon::cli

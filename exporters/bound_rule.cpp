@@ -1,0 +1,350 @@
+#include "exporters/bound_rule.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "exporters/yaml_reader.hpp"
+
+namespace qemon::exporters {
+namespace {
+
+using Decode = LabelRule::Decode;
+using Form = LabelCode::Form;
+
+constexpr std::uint64_t low_64(Integer value) {
+  return static_cast<std::uint64_t>(value);
+}
+
+LabelCode decimal(Integer value) {
+  return {low_64(value), value < 0 ? Form::negative : Form::decimal};
+}
+
+/// The smallest power of two that is not less; what is not above 0 is told as it is.
+LabelCode size_class(Integer value) {
+  if (value <= 0) return decimal(value);
+  constexpr Integer largest = Integer{1} << 63;
+  if (value > largest) return {0, Form::other};
+  return {std::bit_ceil(low_64(value)), Form::decimal};
+}
+
+Error no_description(std::string_view event_name) {
+  return Error{
+      "the arguments of event " + std::string(event_name) +
+      " are not known: no trace-events-all of this QEMU was found (give it with --trace-events)"};
+}
+
+}  // namespace
+
+BoundLabel::BoundLabel(const LabelRule& label, std::string_view event_name,
+                       const trace::CatalogEvent* event, SeriesTable& series, Mistakes& mistakes) {
+  const auto fail = [&](const std::string& why) {
+    mistakes.add(label.line, "labels: " + label.name + ": " + why);
+  };
+  switch (label.source) {
+    case LabelRule::Source::constant:
+      declared_.push_back(series.intern(label.constant));
+      break;
+    case LabelRule::Source::event_name:
+      declared_.push_back(series.intern(event_name));
+      break;
+    case LabelRule::Source::by_event: {
+      const auto found = label.by_event.find(std::string(event_name));
+      if (found != label.by_event.end()) {
+        declared_.push_back(series.intern(found->second));
+      } else {
+        fail("event " + std::string(event_name) + " is missing here: say which value it gives");
+      }
+      break;
+    }
+    case LabelRule::Source::argument:
+      if (event != nullptr) {
+        bind_argument(label, *event, series, mistakes);
+      } else {
+        fail(no_description(event_name).detail);
+      }
+  }
+}
+
+void BoundLabel::bind_argument(const LabelRule& label, const trace::CatalogEvent& event,
+                               SeriesTable& series, Mistakes& mistakes) {
+  const auto fail = [&](const std::string& why) {
+    mistakes.add(label.line, "labels: " + label.name + ": " + why);
+  };
+  decode_ = label.decode;
+  bool is_pointer = false;
+  bool is_text = false;
+  for (const auto& name : label.argument.names()) {
+    const auto place = find_argument(event, name);
+    if (!place) return fail(place.error().detail);
+    const auto kind = event.arguments[*place].kind;
+    is_pointer |= kind == trace::ArgumentKind::pointer;
+    is_text |= kind == trace::ArgumentKind::string && label.argument.is_name();
+    argument_ = *place;
+  }
+  if (is_pointer && decode_ == Decode::none) {
+    return fail("\"" + label.argument.text() +
+                "\" is an address, and every new one would be a new "
+                "series: leave it out, or write decode: hex if that is what you want");
+  }
+  if (is_text && decode_ != Decode::none && decode_ != Decode::map)
+    return fail("\"" + label.argument.text() +
+                "\" is a string: only decode: {map: ...} is for strings");
+  source_ = is_text ? Source::text : Source::number;
+  if (!is_text) {
+    auto bound = label.argument.bind(event);
+    if (!bound) return fail(bound.error().detail);
+    value_ = std::move(*bound);
+  }
+  bits_from_ = label.bits_from;
+  bits_mask_ =
+      label.bits_count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << label.bits_count) - 1;
+  for (const auto& value : label.values) declared_.push_back(series.intern(value));
+  for (const auto& [key, name] : label.map) {
+    const auto code = series.intern(name);
+    if (std::find(declared_.begin(), declared_.end(), code) == declared_.end())
+      declared_.push_back(code);
+    const auto number = whole_number(key);
+    if (is_text) {
+      texts_.emplace_back(key, code);
+    } else if (!number) {
+      return fail("map: \"" + key + "\" is no number, but \"" + label.argument.text() +
+                  "\" is one");
+    } else {
+      numbers_.emplace_back(*number, code);
+    }
+  }
+  std::sort(numbers_.begin(), numbers_.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  if (label.map_default) {
+    other_ = series.intern(*label.map_default);
+    declared_.push_back(*other_);
+  }
+}
+
+EvaluationError BoundLabel::evaluate(const trace::Arguments& arguments, SeriesTable& series,
+                                     LabelCode& code) const {
+  if (source_ == Source::fixed) {
+    code = declared_.front();
+    return EvaluationError::none;
+  }
+  if (source_ == Source::number) {
+    Integer value = 0;
+    const auto error = value_.evaluate(arguments, value);
+    if (error == EvaluationError::none) code = decode(value);
+    return error;
+  }
+  const auto text = arguments.values[argument_].text;
+  if (decode_ == Decode::map) {
+    const auto found = std::lower_bound(
+        texts_.begin(), texts_.end(), text,
+        [](const auto& entry, std::string_view wanted) { return entry.first < wanted; });
+    if (found != texts_.end() && found->first == text) {
+      code = found->second;
+      return EvaluationError::none;
+    }
+    if (other_) {
+      code = *other_;
+      return EvaluationError::none;
+    }
+  }
+  code = series.from_record(text);
+  return EvaluationError::none;
+}
+
+LabelCode BoundLabel::decode(Integer value) const {
+  switch (decode_) {
+    case Decode::none:
+    case Decode::decimal:
+      return decimal(value);
+    case Decode::hex:
+      return {low_64(value), Form::hex};
+    case Decode::size:
+      return size_class(value);
+    case Decode::bits:
+      return {low_64(value) >> bits_from_ & bits_mask_, Form::decimal};
+    case Decode::map: {
+      const auto found =
+          std::lower_bound(numbers_.begin(), numbers_.end(), value,
+                           [](const auto& entry, Integer wanted) { return entry.first < wanted; });
+      if (found != numbers_.end() && found->first == value) return found->second;
+      if (other_) return *other_;
+      return {low_64(value), value < 0 ? Form::unknown_negative : Form::unknown};
+    }
+  }
+  return {};
+}
+
+BoundRule::BoundRule(const Rule& rule, Side side, std::string_view event_name,
+                     const trace::CatalogEvent* event, Metric& metric, PairTable* pairs,
+                     Mistakes& mistakes)
+    : kind_(rule.shape.kind), side_(side), keep_(rule.keep), metric_(&metric), pairs_(pairs) {
+  const bool end = side == Side::end;
+  if (const auto& when = end ? rule.end_when : rule.when)
+    when_ = bind(rule, end ? "end_when" : "when", *when, event_name, event, mistakes);
+  static constexpr const char* value_keys[] = {"add", "value",   "observe",
+                                               "key", "address", "value"};
+  if (kind_ != MetricKind::latency)
+    value_ = bind(rule, value_keys[static_cast<std::size_t>(kind_)], rule.value, event_name, event,
+                  mistakes);
+  const bool own_key = end && !rule.end_key.empty();
+  for (const auto& part : own_key ? rule.end_key : rule.key)
+    key_.push_back(bind(rule, own_key ? "end_key" : "key", part, event_name, event, mistakes));
+  bind_labels(rule, event_name, event, mistakes);
+  metric_->can_overflow |= open_ != 0;
+}
+
+BoundExpression BoundRule::bind(const Rule& rule, const std::string& key,
+                                const Expression& expression, std::string_view event_name,
+                                const trace::CatalogEvent* event, Mistakes& mistakes) {
+  static const trace::CatalogEvent undescribed;
+  const bool unknown = event == nullptr && !expression.names().empty();
+  auto bound = unknown ? Result<BoundExpression>(no_description(event_name))
+                       : expression.bind(event == nullptr ? undescribed : *event);
+  if (!bound) {
+    mistakes.add(rule.line_of(key), key + ": " + bound.error().detail);
+    return {};
+  }
+  needs_arguments_ |= bound->needs_arguments();
+  return std::move(*bound);
+}
+
+void BoundRule::bind_labels(const Rule& rule, std::string_view event_name,
+                            const trace::CatalogEvent* event, Mistakes& mistakes) {
+  bool all_fixed = side_ == Side::single;
+  for (std::size_t i = 0; i < rule.labels.size(); ++i) {
+    const auto& label = rule.labels[i];
+    // A label by event belongs to the side whose events it tells.
+    bool of_end = label.from_end;
+    if (label.source == LabelRule::Source::by_event) {
+      of_end = std::none_of(rule.events.begin(), rule.events.end(), [&](const EventChoice& choice) {
+        return std::any_of(choice.names.begin(), choice.names.end(),
+                           [&](const std::string& name) { return label.by_event.contains(name); });
+      });
+    }
+    if (label.is_open()) open_ |= 1U << i;
+    if (side_ != Side::single && of_end != (side_ == Side::end)) continue;
+    labels_.emplace_back(i, BoundLabel(label, event_name, event, metric_->series(), mistakes));
+    needs_arguments_ |= labels_.back().second.needs_arguments();
+    all_fixed &= !labels_.back().second.needs_arguments();
+  }
+  if (!all_fixed || !mistakes.empty() || kind_ == MetricKind::heatmap || kind_ == MetricKind::topk)
+    return;
+  Codes codes;
+  for (const auto& [place, label] : labels_) codes[place] = label.declared().front();
+  fixed_series_ = metric_->series().declare(std::span(codes).first(rule.labels.size()));
+}
+
+void BoundRule::declare(const BoundRule* other) const {
+  if (kind_ == MetricKind::heatmap || kind_ == MetricKind::topk) return;
+  const auto count = metric_->shape().labels.size();
+  std::vector<std::vector<LabelCode>> values(count);
+  for (const auto& [place, label] : labels_) values[place] = label.declared();
+  if (other != nullptr)
+    for (const auto& [place, label] : other->labels_) values[place] = label.declared();
+  std::size_t combinations = 1;
+  for (const auto& each : values) combinations *= std::min<std::size_t>(each.size(), 10'000);
+  // A label whose values only records tell leaves nothing to declare, and so do too many.
+  if (combinations > metric_->shape().limit) return;
+  Codes codes;
+  for (std::size_t i = 0; i < combinations; ++i) {
+    std::size_t rest = i;
+    for (std::size_t label = 0; label < count; ++label) {
+      codes[label] = values[label][rest % values[label].size()];
+      rest /= values[label].size();
+    }
+    metric_->declare(std::span(codes).first(count));
+  }
+}
+
+void BoundRule::apply(const trace::Record& record, const trace::Arguments* arguments) const {
+  static const trace::Arguments none{};
+  auto error = EvaluationError::arguments;
+  if (arguments != nullptr || !needs_arguments_)
+    error = use(record, arguments != nullptr ? *arguments : none);
+  if (error != EvaluationError::none) ++metric_->errors[static_cast<std::size_t>(error)];
+}
+
+EvaluationError BoundRule::use(const trace::Record& record,
+                               const trace::Arguments& arguments) const {
+  if (when_) {
+    Integer wanted = 0;
+    const auto error = when_->evaluate(arguments, wanted);
+    if (error != EvaluationError::none || wanted == 0) return error;
+  }
+  return kind_ == MetricKind::latency ? begin_or_end(record, arguments) : use_value(arguments);
+}
+
+EvaluationError BoundRule::use_value(const trace::Arguments& arguments) const {
+  Integer value = 0;
+  auto error = value_.evaluate(arguments, value);
+  if (error != EvaluationError::none) return error;
+  if (kind_ == MetricKind::heatmap || kind_ == MetricKind::topk) {
+    metric_->hit(low_64(value));
+    return EvaluationError::none;
+  }
+  if (value < 0 && kind_ != MetricKind::gauge) return EvaluationError::negative;
+  std::uint32_t series = 0;
+  if (fixed_series_) {
+    series = *fixed_series_;
+  } else {
+    Codes codes;
+    error = evaluate_labels(arguments, codes);
+    if (error != EvaluationError::none) return error;
+    series = series_of(codes, open_);
+  }
+  if (kind_ == MetricKind::counter) {
+    metric_->add(series, low_64(value));
+  } else if (kind_ == MetricKind::gauge) {
+    metric_->set(series, value, keep_);
+  } else {
+    metric_->observe(series, value);
+  }
+  return EvaluationError::none;
+}
+
+EvaluationError BoundRule::begin_or_end(const trace::Record& record,
+                                        const trace::Arguments& arguments) const {
+  if (!record.has_time) {
+    ++metric_->untimed_records;
+    return EvaluationError::none;
+  }
+  PairTable::Key key{};
+  for (std::size_t i = 0; i < key_.size(); ++i) {
+    Integer part = 0;
+    const auto error = key_[i].evaluate(arguments, part);
+    if (error != EvaluationError::none) return error;
+    key[i] = low_64(part);
+  }
+  Codes codes;
+  if (side_ == Side::begin) {
+    const auto error = evaluate_labels(arguments, codes);
+    if (error != EvaluationError::none) return error;
+    if (auto* pair = pairs_->begin(key, record.time_ns)) pair->labels = codes;
+    return EvaluationError::none;
+  }
+  const auto pair = pairs_->end(key, record.time_ns);
+  if (!pair) return EvaluationError::none;
+  const auto duration = elapsed_ns(pair->begin_ns, record.time_ns);
+  if (duration < 0) return EvaluationError::negative;
+  codes = pair->labels;
+  const auto error = evaluate_labels(arguments, codes);
+  if (error != EvaluationError::none) return error;
+  pairs_->count(PairOutcome::matched);
+  metric_->observe(series_of(codes, open_), duration);
+  return EvaluationError::none;
+}
+
+EvaluationError BoundRule::evaluate_labels(const trace::Arguments& arguments, Codes& codes) const {
+  for (const auto& [place, label] : labels_) {
+    const auto error = label.evaluate(arguments, metric_->series(), codes[place]);
+    if (error != EvaluationError::none) return error;
+  }
+  return EvaluationError::none;
+}
+
+std::uint32_t BoundRule::series_of(const Codes& codes, unsigned open) const {
+  return metric_->series().find_or_add(std::span(codes).first(metric_->shape().labels.size()),
+                                       open);
+}
+
+}  // namespace qemon::exporters

@@ -1,0 +1,84 @@
+// Metric: the integers of one pack metric of one VM.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "exporters/heat_map.hpp"
+#include "exporters/pack.hpp"
+#include "exporters/pair_table.hpp"
+#include "exporters/series_table.hpp"
+#include "exporters/top_values.hpp"
+
+namespace qemon::exporters {
+
+/// By series.
+struct CounterValues {
+  std::vector<std::uint64_t> values;
+};
+
+/// By series; absent until the first record.
+struct GaugeValues {
+  std::vector<std::optional<Integer>> values;
+};
+
+/// By series: one count for each bound and one for what is beyond, and the sum.
+struct HistogramValues {
+  std::vector<std::uint64_t> counts;
+  std::vector<Integer> sums;
+};
+
+/// Owned by an Engine; outlives the rules that feed it, so that counters go on when packs are
+/// switched off and on, changed and loaded again.
+class Metric {
+ public:
+  Metric(std::string name, std::string help, MetricShape shape);
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::string& help() const { return help_; }
+  void set_help(const std::string& help) { help_ = help; }
+  [[nodiscard]] const MetricShape& shape() const { return shape_; }
+  [[nodiscard]] SeriesTable& series() { return series_; }
+  [[nodiscard]] const SeriesTable& series() const { return series_; }
+
+  /// A series that is there from the beginning, at 0.
+  void declare(std::span<const LabelCode> codes);
+
+  void add(std::uint32_t series, std::uint64_t amount) {
+    auto& values = std::get<CounterValues>(values_).values;
+    if (series >= values.size()) values.resize(std::size_t{series} + 1);
+    values[series] += amount;
+  }
+  void set(std::uint32_t series, Integer value, Rule::Keep keep);
+  void observe(std::uint32_t series, Integer value);
+  void hit(std::uint64_t address_or_value);
+
+  using Values = std::variant<CounterValues, GaugeValues, HistogramValues, HeatMap, TopValues>;
+  [[nodiscard]] const Values& values() const { return values_; }
+  /// Gives the busiest ranges of a heat map their series; before they are shown.
+  void refresh();
+
+  /// Records that were left out, by reason.
+  std::array<std::uint64_t, evaluation_error_count> errors{};
+  /// Of latencies.
+  PairCounts pairs{};
+  std::uint64_t untimed_records = 0;  ///< Of latencies: records without a time, which are not used.
+  /// Whether anything can go to `__other__`: records give values that the pack's file does not tell.
+  bool can_overflow = false;
+  /// What went to `__other__`.
+  [[nodiscard]] std::uint64_t overflow() const;
+
+ private:
+  std::string name_;
+  std::string help_;
+  MetricShape shape_;
+  SeriesTable series_;
+  Values values_;
+};
+
+}  // namespace qemon::exporters

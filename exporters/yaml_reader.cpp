@@ -1,0 +1,66 @@
+#include "exporters/yaml_reader.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <vector>
+
+namespace qemon::exporters {
+
+bool refuse_other_keys(const YamlNode& node, std::initializer_list<std::string_view> keys,
+                       Mistakes& mistakes) {
+  std::string all;
+  for (const auto key : keys) all += (all.empty() ? "" : ", ") + std::string(key);
+  if (!node.is_map()) {
+    mistakes.add(node.line, "should have the keys " + all);
+    return false;
+  }
+  bool right = true;
+  for (const auto& entry : node.entries) {
+    if (std::find(keys.begin(), keys.end(), entry.key) != keys.end()) continue;
+    const auto guess = did_you_mean(entry.key, std::vector<std::string_view>(keys));
+    mistakes.add(entry.line, entry.key + ": there is no such key here:" +
+                                 (guess.empty() ? " the keys are " + all : guess));
+    right = false;
+  }
+  return right;
+}
+
+std::optional<Integer> whole_number(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  const bool hex = text.starts_with("0x");
+  if (hex) text.remove_prefix(2);
+  std::uint64_t value = 0;
+  const auto [end, code] =
+      std::from_chars(text.data(), text.data() + text.size(), value, hex ? 16 : 10);
+  if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  const auto number = negative ? -Integer{value} : Integer{value};
+  if (number < integer_min) return std::nullopt;
+  return number;
+}
+
+std::optional<std::int64_t> whole_number(const YamlNode& node) {
+  const auto number = node.is_scalar() ? whole_number(node.scalar) : std::nullopt;
+  if (!number || *number > std::numeric_limits<std::int64_t>::max()) return std::nullopt;
+  return static_cast<std::int64_t>(*number);
+}
+
+std::optional<std::int64_t> duration_ns(const YamlNode& node) {
+  if (!node.is_scalar()) return std::nullopt;
+  const std::string_view text = node.scalar;
+  std::int64_t number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  std::int64_t unit_ns = 0;
+  if (unit == "ms") unit_ns = 1'000'000;
+  if (unit == "s") unit_ns = 1'000'000'000;
+  if (unit == "m") unit_ns = 60'000'000'000;
+  if (unit == "h") unit_ns = 3'600'000'000'000;
+  constexpr std::int64_t number_max = 1'000'000;
+  if (code != std::errc() || unit_ns == 0 || number <= 0 || number > number_max)
+    return std::nullopt;
+  return number * unit_ns;
+}
+
+}  // namespace qemon::exporters
