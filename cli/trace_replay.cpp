@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include "cli/progress.hpp"
@@ -71,6 +72,7 @@ Result<void> TraceReplay::prepare(const TraceInput& input) {
 Result<void> TraceReplay::load_catalog(TraceInput::Format format) {
   const std::string cure = "give the file of the QEMU that wrote the trace with --trace-events";
   std::vector<std::string> tried;
+  std::string problem;
   for (const auto& path :
        catalog_path_.empty() ? trace::catalog_places() : std::vector{catalog_path_}) {
     auto catalog = trace::Catalog::load(path);
@@ -81,8 +83,11 @@ Result<void> TraceReplay::load_catalog(TraceInput::Format format) {
     }
     if (!catalog_path_.empty()) return wrap(catalog.error(), "--trace-events");
     tried.push_back(path);
+    if (problem.empty() && catalog.error().code != std::errc::no_such_file_or_directory)
+      problem = catalog.error().detail;
   }
-  const std::string missing = "there is no " + list_of(tried);
+  const std::string missing =
+      problem.empty() ? "no trace-events-all found (there is no " + list_of(tried) + ")" : problem;
   if (format == TraceInput::Format::log)
     return Error{missing + ", without which a log's events are not known; " + cure};
   if (!packs_.empty())

@@ -76,6 +76,7 @@ void BoundPack::bind(const Rule& rule, const trace::EventTable& events, const Me
       bound[i].rule.declare(&bound[j].rule);
   }
   offered_.push_back(rule.metric);
+  metric.is_offered = true;
   if (pairs) latencies_.push_back({&metric, std::move(pairs)});
   std::move(bound.begin(), bound.end(), std::back_inserter(entries_));
 }

@@ -3,7 +3,7 @@
 #include <array>
 #include <charconv>
 #include <limits>
-#include <set>
+#include <map>
 #include <utility>
 
 #include "base/utf8.hpp"
@@ -115,6 +115,7 @@ class Collector {
 };
 
 bool is_shown(const Metric& metric, const EngineOfVm& of) {
+  if (!metric.is_offered) return false;
   if (metric.shape().kind != MetricKind::latency) return true;
   const auto matched = metric.pairs[static_cast<std::size_t>(PairOutcome::matched)];
   return matched > 0 || (of.has_times && metric.untimed_records == 0);
@@ -126,6 +127,7 @@ MetricFamily collect(const Engines& engines, const std::string& name, bool error
   for (const auto& of : engines()) {
     auto* metric = of.engine->find(name);
     if (metric == nullptr || !is_shown(*metric, of)) continue;
+    if (errors && metric->shape().kind != MetricKind::topk) continue;
     metric->refresh();
     if (family.name.empty()) {
       family = empty_family(*metric);
@@ -145,7 +147,8 @@ MetricFamily collect(const Engines& engines, const std::string& name, bool error
 template <typename Add>
 MetricFamily account(const Engines& engines, MetricFamily family, Add add) {
   for (const auto& of : engines())
-    for (const auto& [name, metric] : of.engine->metrics()) add(family, of, *metric);
+    for (const auto& [name, metric] : of.engine->metrics())
+      if (metric->is_offered) add(family, of, *metric);
   return family;
 }
 
@@ -211,18 +214,20 @@ MetricFamily collect_errors(const Engines& engines) {
 }  // namespace
 
 std::vector<MetricsPage::Collect> pack_families(const Engines& engines) {
-  std::set<std::pair<std::string, bool>> names;
+  std::map<std::string, std::string> names;  // Of metrics, by that of the family.
   for (const auto& of : engines()) {
     for (const auto& [name, metric] : of.engine->metrics()) {
-      names.emplace(name, false);
-      if (metric->shape().kind == MetricKind::topk) names.emplace(name, true);
+      names.emplace(name, name);
+      if (metric->shape().kind == MetricKind::topk)
+        names.emplace(name + std::string(error_suffix), name);
     }
   }
   std::vector<MetricsPage::Collect> families;
   if (names.empty()) return families;
-  for (const auto& [name, errors] : names)
-    families.push_back(
-        [&engines, name = name, errors = errors] { return collect(engines, name, errors); });
+  for (const auto& [family, name] : names)
+    families.push_back([&engines, name = name, errors = family != name] {
+      return collect(engines, name, errors);
+    });
   families.push_back([&engines] { return collect_overflow(engines); });
   families.push_back([&engines] { return collect_pairs(engines); });
   families.push_back([&engines] { return collect_in_flight(engines); });

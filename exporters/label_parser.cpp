@@ -89,14 +89,17 @@ class LabelParser {
     label_.decode = LabelRule::Decode::bits;
     if (!node.is_map()) return fail(node.line, "bits: write {from: 0, count: 3}");
     if (!only(node, {"from", "count"})) return;
-    const auto* from_node = node.find("from");
-    const auto* count_node = node.find("count");
-    const auto from = from_node == nullptr ? std::nullopt : whole_number(*from_node);
-    const auto count = count_node == nullptr ? std::nullopt : whole_number(*count_node);
-    if (!from || !count || *from < 0 || *count < 1 || *from > 63 || *count > 64 - *from)
+    const auto from = number_of(node, "from").value_or(-1);
+    const auto count = number_of(node, "count").value_or(-1);
+    if (from < 0 || from > 63 || count < 1 || count > 64 - from)
       return fail(node.line, "bits: from and count must lie within 64 bits");
-    label_.bits_from = static_cast<unsigned>(*from);
-    label_.bits_count = static_cast<unsigned>(*count);
+    label_.bits_from = static_cast<unsigned>(from);
+    label_.bits_count = static_cast<unsigned>(count);
+  }
+
+  static std::optional<std::int64_t> number_of(const YamlNode& node, std::string_view key) {
+    const auto* found = node.find(key);
+    return found == nullptr ? std::nullopt : whole_number(*found);
   }
 
   void parse_map(const YamlNode& node) {

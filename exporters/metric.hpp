@@ -70,6 +70,9 @@ class Metric {
   std::uint64_t untimed_records = 0;  ///< Of latencies: records without a time, which are not used.
   /// Whether anything can go to `__other__`: records give values that the pack's file does not tell.
   bool can_overflow = false;
+  /// Whether any rule that feeds it could be used. If none could, nothing is known of it, not even
+  /// that it is 0.
+  bool is_offered = false;
   /// What went to `__other__`.
   [[nodiscard]] std::uint64_t overflow() const;
 

@@ -43,8 +43,15 @@ std::string nearest(std::string_view word, const std::vector<std::string_view>& 
   std::string_view found;
   for (const auto candidate : candidates) {
     const auto longer = std::max(candidate.size(), word.size());
-    if (longer - std::min(candidate.size(), word.size()) >= best) continue;
-    if (const auto apart = distance(word, candidate); apart < best) {
+    if (longer - std::min(candidate.size(), word.size()) > best) continue;
+    // Of two that are as near, the one with the right first letter: that is rarely mistaken.
+    const auto starts_alike = [&](std::string_view other) {
+      return !word.empty() && other.starts_with(word.front());
+    };
+    const auto apart = distance(word, candidate);
+    const bool nearer =
+        !found.empty() && apart == best && starts_alike(candidate) && !starts_alike(found);
+    if (apart < best || nearer) {
       best = apart;
       found = candidate;
     }

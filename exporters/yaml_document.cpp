@@ -79,8 +79,8 @@ class Builder final : public YAML::EventHandler {
   void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     if (anchor != YAML::NullAnchor)
       mistakes_.add(line_of(mark), "anchors (&NAME) cannot be used here: write the value out");
-    // "?" is a plain scalar or collection, "!" a quoted scalar, but also a tag that is just !: it is
-    // told by what stands in the text, because an expression must not lose its operator.
+    // "?" is a plain scalar or collection, "!" a quoted scalar, but also a tag that is just !: it
+    // is told by what stands in the text, because an expression must not lose its operator.
     const auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
     const bool lone = tag == "!" && at < text_.size() && text_[at] == '!';
     if (lone || (!tag.empty() && tag != "?" && tag != "!"))

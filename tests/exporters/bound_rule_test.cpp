@@ -129,8 +129,7 @@ TEST(BoundRule, AGaugeIsAbsentUntilItsFirstRecord) {
 
 TEST(BoundRule, AGaugeMayBeNegativeAndHaveAUnit) {
   PackRun run;
-  run.use(
-      "  - {gauge: a_seconds, help: A., events: line, value: level, unit: milliseconds}\n");
+  run.use("  - {gauge: a_seconds, help: A., events: line, value: level, unit: milliseconds}\n");
 
   run.feed("line irq 1 level -250\n");
 
@@ -242,13 +241,13 @@ TEST(BoundRule, CountsWhatBecameOfPairs) {
   run.use(std::string(latency_rule) + "    timeout: 1s\n    in_flight: 2\n");
 
   run.feed(
-      "9@1.000000:disk_done dev 0x1 status 0\n"                 // orphan
+      "9@1.000000:disk_done dev 0x1 status 0\n"  // orphan
       "9@1.000000:disk_read dev 0x1 sector 0 n 1\n"
-      "9@1.000000:disk_read dev 0x1 sector 0 n 1\n"             // replaces
+      "9@1.000000:disk_read dev 0x1 sector 0 n 1\n"  // replaces
       "9@1.100000:disk_read dev 0x2 sector 0 n 1\n"
-      "9@1.200000:disk_read dev 0x3 sector 0 n 1\n"             // over the limit
-      "9@2.000000:disk_done dev 0x1 status 0\n"                 // after just 1 s
-      "9@2.100001:disk_done dev 0x2 status 0\n");               // after more: an orphan
+      "9@1.200000:disk_read dev 0x3 sector 0 n 1\n"  // over the limit
+      "9@2.000000:disk_done dev 0x1 status 0\n"      // after just 1 s
+      "9@2.100001:disk_done dev 0x2 status 0\n");    // after more: an orphan
 
   EXPECT_EQ(pairs_of(run), (PairCounts{1, 2, 1, 1, 1, 0}));
   EXPECT_EQ(run.samples("qemond_pack_pairs_in_flight"),
@@ -261,7 +260,8 @@ TEST(BoundRule, KeysOfSeveralPartsMustAllBeTheSame) {
       "e(int x, int y) \"x %d y %d\"\n");
   run.use("  - {latency: a_seconds, help: A., begin: b, end: e, key: [x, y]}\n");
 
-  run.feed("9@1.000000:b x 1 y 2\n9@1.000000:e x 2 y 1\n9@1.000000:e x 1 y 3\n9@1.000000:e x 1 y 2\n");
+  run.feed(
+      "9@1.000000:b x 1 y 2\n9@1.000000:e x 2 y 1\n9@1.000000:e x 1 y 3\n9@1.000000:e x 1 y 2\n");
 
   EXPECT_EQ(pairs_of(run), (PairCounts{1, 2, 0, 0, 0, 0}));
 }
@@ -343,9 +343,9 @@ TEST(BoundRule, AnEndBeforeItsBeginIsAnError) {
       "9@1.000000:disk_done dev 0x1 status 0\n");
 
   EXPECT_EQ(run.samples("a_seconds_count"), "a_seconds_count 0\n");
-  EXPECT_EQ(run.engine.find("a_seconds")->errors[static_cast<std::size_t>(
-                EvaluationError::negative)],
-            1U);
+  EXPECT_EQ(
+      run.engine.find("a_seconds")->errors[static_cast<std::size_t>(EvaluationError::negative)],
+      1U);
 }
 
 TEST(BoundRule, ABeginWithoutATimeIsNotUsed) {
@@ -401,9 +401,9 @@ TEST(BoundRule, LabelsWithADecimalNumber) {
             "a_total{x=\"-3\"} 1\na_total{x=\"3\"} 1\n");
   EXPECT_EQ(counted_by("{argument: level + 1, decode: decimal}", "line irq 1 level -1\n"),
             "a_total{x=\"0\"} 1\n");
-  EXPECT_EQ(counted_by("{argument: addr}", "region name 'x' addr 0xffffffffffffffff size 1\n",
-                       "region"),
-            "a_total{x=\"18446744073709551615\"} 1\n");
+  EXPECT_EQ(
+      counted_by("{argument: addr}", "region name 'x' addr 0xffffffffffffffff size 1\n", "region"),
+      "a_total{x=\"18446744073709551615\"} 1\n");
 }
 
 TEST(BoundRule, LabelsInHexadecimal) {
@@ -432,19 +432,19 @@ TEST(BoundRule, LabelsWithBits) {
   EXPECT_EQ(counted_by("{argument: irq, decode: {bits: {from: 4, count: 3}}}",
                        "line irq 255 level 1\nline irq 16 level 1\nline irq 15 level 1\n"),
             "a_total{x=\"7\"} 1\na_total{x=\"1\"} 1\na_total{x=\"0\"} 1\n");
-  EXPECT_EQ(counted_by("{argument: irq, decode: {bits: {from: 0, count: 64}}}",
-                       "line irq -1 level 1\n"),
-            "a_total{x=\"18446744073709551615\"} 1\n");
-  EXPECT_EQ(counted_by("{argument: irq, decode: {bits: {from: 63, count: 1}}}",
-                       "line irq -1 level 1\n"),
-            "a_total{x=\"1\"} 1\n");
+  EXPECT_EQ(
+      counted_by("{argument: irq, decode: {bits: {from: 0, count: 64}}}", "line irq -1 level 1\n"),
+      "a_total{x=\"18446744073709551615\"} 1\n");
+  EXPECT_EQ(
+      counted_by("{argument: irq, decode: {bits: {from: 63, count: 1}}}", "line irq -1 level 1\n"),
+      "a_total{x=\"1\"} 1\n");
 }
 
 TEST(BoundRule, LabelsByAMapOfNumbers) {
   EXPECT_EQ(counted_by("{argument: irq, decode: {map: {2: io, 0x6: mmio, -1: none}}}",
                        "line irq 2 level 1\nline irq 6 level 1\nline irq -1 level 1\n"
                        "line irq 7 level 1\nline irq -7 level 1\n"),
-            "a_total{x=\"none\"} 1\na_total{x=\"io\"} 1\na_total{x=\"mmio\"} 1\n"
+            "a_total{x=\"none\"} 1\na_total{x=\"mmio\"} 1\na_total{x=\"io\"} 1\n"
             "a_total{x=\"unknown:7\"} 1\na_total{x=\"unknown:-7\"} 1\n");
   EXPECT_EQ(counted_by("{argument: irq, decode: {map: {2: io, 3: io}, default: other}}",
                        "line irq 3 level 1\nline irq 7 level 1\nline irq 8 level 1\n"),
@@ -476,17 +476,18 @@ TEST(BoundRule, LabelsByAMapOfStrings) {
       "region name 'ram' addr 0x0 size 1\nregion name '007' addr 0x0 size 1\n"
       "region name 'rom' addr 0x0 size 1\n";
 
-  EXPECT_EQ(counted_by("{argument: name, decode: {map: {ram: memory, \"007\": bond}}}", lines,
-                       "region"),
-            "a_total{x=\"bond\"} 1\na_total{x=\"memory\"} 1\na_total{x=\"rom\"} 1\n");
-  EXPECT_EQ(counted_by("{argument: name, decode: {map: {ram: memory}, default: other}}", lines,
-                       "region"),
-            "a_total{x=\"memory\"} 1\na_total{x=\"other\"} 2\n");
+  EXPECT_EQ(
+      counted_by("{argument: name, decode: {map: {ram: memory, \"007\": bond}}}", lines, "region"),
+      "a_total{x=\"bond\"} 1\na_total{x=\"memory\"} 1\na_total{x=\"rom\"} 1\n");
+  EXPECT_EQ(
+      counted_by("{argument: name, decode: {map: {ram: memory}, default: other}}", lines, "region"),
+      "a_total{x=\"memory\"} 1\na_total{x=\"other\"} 2\n");
 }
 
 TEST(BoundRule, CutsLongStrings) {
-  const auto counted = counted_by(
-      "{argument: name}", "region name '" + std::string(200, 'x') + "' addr 0x0 size 1\n", "region");
+  const auto counted =
+      counted_by("{argument: name}",
+                 "region name '" + std::string(200, 'x') + "' addr 0x0 size 1\n", "region");
 
   EXPECT_EQ(counted, "a_total{x=\"" + std::string(128, 'x') + "\"} 1\n");
 }
@@ -494,10 +495,11 @@ TEST(BoundRule, CutsLongStrings) {
 TEST(BoundRule, ValuesAreThereFromTheBeginning) {
   EXPECT_EQ(counted_by("{argument: irq, values: [0, 1, 8]}", "line irq 8 level 1\n"),
             "a_total{x=\"0\"} 0\na_total{x=\"1\"} 0\na_total{x=\"8\"} 1\n");
-  EXPECT_EQ(counted_by("{argument: irq, decode: hex, values: [0x0, 0xff]}", "line irq 255 level 1\n"),
-            "a_total{x=\"0x0\"} 0\na_total{x=\"0xff\"} 1\n");
-  EXPECT_EQ(counted_by("{argument: name, values: [ram, rom]}", "region name 'rom' addr 0x0 size 1\n",
-                       "region"),
+  EXPECT_EQ(
+      counted_by("{argument: irq, decode: hex, values: [0x0, 0xff]}", "line irq 255 level 1\n"),
+      "a_total{x=\"0x0\"} 0\na_total{x=\"0xff\"} 1\n");
+  EXPECT_EQ(counted_by("{argument: name, values: [ram, rom]}",
+                       "region name 'rom' addr 0x0 size 1\n", "region"),
             "a_total{x=\"ram\"} 0\na_total{x=\"rom\"} 1\n");
 }
 
@@ -634,9 +636,9 @@ TEST(BoundRule, RefusesAMapOfStringsForANumber) {
   PackRun run;
   run.use(counter_by("{argument: irq, decode: {map: {ram: memory}}}"));
 
-  EXPECT_NE(run.complaints().find(
-                "x.yaml:9: labels: x: map: \"ram\" is no number, but \"irq\" is one\n"),
-            std::string::npos)
+  EXPECT_NE(
+      run.complaints().find("x.yaml:9: labels: x: map: \"ram\" is no number, but \"irq\" is one\n"),
+      std::string::npos)
       << run.complaints();
 }
 
@@ -676,9 +678,9 @@ TEST(BoundRule, SaysThatArgumentsAreNotKnownWithoutACatalog) {
 // --- through the other decoder ---
 
 TEST(BoundRule, ReadsTheFullWidthOfBinaryTraces) {
-  const auto catalog =
-      trace::Catalog::parse("wide(int8_t small, uint64_t large, bool flag, const char *name) \"\"\n")
-          .value();
+  const auto catalog = trace::Catalog::parse(
+                           "wide(int8_t small, uint64_t large, bool flag, const char *name) \"\"\n")
+                           .value();
   trace::EventTable events;
   events.use_catalog(&catalog);
   trace::SimpleDecoder decoder(events);
@@ -692,7 +694,8 @@ TEST(BoundRule, ReadsTheFullWidthOfBinaryTraces) {
   engine.use(packs);
   test::SimpleTrace trace;
   trace.header().mapping(5, "wide");
-  trace.event(5, 1000, test::u64s({~std::uint64_t{0}, ~std::uint64_t{0}, 1}) + test::string("a\nb"));
+  trace.event(5, 1000,
+              test::u64s({~std::uint64_t{0}, ~std::uint64_t{0}, 1}) + test::string("a\nb"));
 
   decoder.decode(trace.bytes, engine);
 

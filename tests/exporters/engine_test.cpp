@@ -108,8 +108,8 @@ TEST(Engine, NeedsTheEventsOfRulesThatCanBeUsed) {
 
   const auto needed = run.engine.bound("test")->needed_events();
 
-  EXPECT_EQ(needed, (std::vector<trace::EventIndex>{*run.events.find("line"),
-                                                    *run.events.find("bare")}));
+  EXPECT_EQ(needed,
+            (std::vector<trace::EventIndex>{*run.events.find("line"), *run.events.find("bare")}));
 }
 
 TEST(Engine, MatchesAPairThatNothingDisturbs) {
@@ -210,9 +210,9 @@ TEST(Engine, AnotherPackDisturbsNothing) {
   run.use(latency_rule);
   run.feed(begin);
 
-  run.packs.insert(run.packs.begin(), test::parse(pack_text(
-                                          "  - {counter: b_total, help: B., events: disk_done}\n",
-                                          "other")));
+  run.packs.insert(
+      run.packs.begin(),
+      test::parse(pack_text("  - {counter: b_total, help: B., events: disk_done}\n", "other")));
   EXPECT_TRUE(run.engine.use(run.packs));
   run.feed(end);
   run.packs.erase(run.packs.begin());
@@ -277,8 +277,8 @@ TEST(Engine, PacksThatDisagreeOnAMetricDoNoHarm) {
   PackRun run;
   const auto plain =
       test::parse(pack_text("  - {counter: a_total, help: A., events: line}\n", "one"));
-  const auto labelled = test::parse(pack_text(
-      "  - {counter: a_total, help: A., events: line, labels: {x: y}}\n", "two"));
+  const auto labelled = test::parse(
+      pack_text("  - {counter: a_total, help: A., events: line, labels: {x: y}}\n", "two"));
   const std::vector first{plain}, both{plain, labelled};
   run.engine.use(first);
 

@@ -275,10 +275,12 @@ TEST(Expression, SaysWhereItCannotBeUnderstood) {
   EXPECT_EQ(problem_of("(a + b"),
             "\"(a + b\": the end (character 7) should be a closing parenthesis");
   EXPECT_EQ(problem_of("a + b)"), "\"a + b)\": \")\" (character 6) does not belong here");
-  EXPECT_EQ(problem_of("a ? b : c"), "\"a ? b : c\": \"? b : c\" (character 3) does not belong here");
-  EXPECT_EQ(problem_of("\"text\" == a"),
-            "\"\"text\" == a\": \"\"text\" == a\" (character 1) should be a number or an argument's "
-            "name");
+  EXPECT_EQ(problem_of("a ? b : c"),
+            "\"a ? b : c\": \"? b : c\" (character 3) does not belong here");
+  EXPECT_EQ(
+      problem_of("\"text\" == a"),
+      "\"\"text\" == a\": \"\"text\" == a\" (character 1) should be a number or an argument's "
+      "name");
 }
 
 TEST(Expression, SaysWhatIsWrongWithANumber) {
@@ -296,9 +298,10 @@ TEST(Expression, SaysWhatIsWrongWithANumber) {
 
 TEST(Expression, RefusesEveryOperatorThatItDoesNotHave) {
   for (const std::string_view text :
-       {"a ^ b", "~a", "a ++ + ", "a += 1", "a ** b", "a, b", "a[1]", "a->b", "a.b", "a &&& b",
-        "a ||| b", "a <<< b", "a >>> b", "a === b", "a =! b", "a !b", "+a", "a <> b", "#a", "a\\",
-        "a\x01", "\xff", "()", "a()", "&a", "*a", "a && ", "|| a", "a !", "! ", "-", "!=a"})
+       {"a ^ b", "~a",      "a ++ + ", "a += 1",  "a ** b",  "a, b",    "a[1]",   "a->b",
+        "a.b",   "a &&& b", "a ||| b", "a <<< b", "a >>> b", "a === b", "a =! b", "a !b",
+        "+a",    "a <> b",  "#a",      "a\\",     "a\x01",   "\xff",    "()",     "a()",
+        "&a",    "*a",      "a && ",   "|| a",    "a !",     "! ",      "-",      "!=a"})
     EXPECT_NE(problem_of(text), "no problem") << text;
 }
 

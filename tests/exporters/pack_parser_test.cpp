@@ -93,23 +93,23 @@ TEST(PackParser, ReadsEverythingThatARuleCanSay) {
 }
 
 TEST(PackParser, FillsInWhatIsLeftOut) {
-  const auto pack = test::parse(
-      pack_text("  - counter: c_total\n"
-                "    help: C.\n"
-                "    events: e\n"
-                "  - latency: l_seconds\n"
-                "    help: L.\n"
-                "    begin: b\n"
-                "    end: e\n"
-                "    key: k\n"
-                "  - heatmap: h_total\n"
-                "    help: H.\n"
-                "    events: e\n"
-                "    address: a\n"
-                "  - topk: t\n"
-                "    help: T.\n"
-                "    events: e\n"
-                "    value: a\n"));
+  const auto pack =
+      test::parse(pack_text("  - counter: c_total\n"
+                            "    help: C.\n"
+                            "    events: e\n"
+                            "  - latency: l_seconds\n"
+                            "    help: L.\n"
+                            "    begin: b\n"
+                            "    end: e\n"
+                            "    key: k\n"
+                            "  - heatmap: h_total\n"
+                            "    help: H.\n"
+                            "    events: e\n"
+                            "    address: a\n"
+                            "  - topk: t\n"
+                            "    help: T.\n"
+                            "    events: e\n"
+                            "    value: a\n"));
 
   ASSERT_TRUE(pack);
   EXPECT_FALSE(pack->exec_log);
@@ -170,9 +170,10 @@ TEST(PackParser, NamesUnknownKeysAndWhatTheyMayBeMeantToBe) {
                         "  - counter: a_total\n    help: A.\n    events: e\n    lables: {}\n"),
             "x.yaml:1: versoin: there is no such key here: did you mean version?\n"
             "x.yaml:9: lables: there is no such key here: did you mean labels?\n");
-  EXPECT_EQ(counter("    colour: red"),
-            "x.yaml:8: colour: there is no such key here: the keys are counter, help, events, when, "
-            "labels, limit, unit, add\n");
+  EXPECT_EQ(
+      counter("    colour: red"),
+      "x.yaml:8: colour: there is no such key here: the keys are counter, help, events, when, "
+      "labels, limit, unit, add\n");
 }
 
 TEST(PackParser, RefusesKeysOfOtherKinds) {
@@ -197,9 +198,10 @@ TEST(PackParser, RefusesKeysOfOtherKinds) {
 }
 
 TEST(PackParser, WantsAKind) {
-  EXPECT_EQ(mistakes_in(pack_text("  - countr: a_total\n")),
-            "x.yaml:5: metrics: the kind is missing: counter, gauge, histogram, latency, heatmap or "
-            "topk\n");
+  EXPECT_EQ(
+      mistakes_in(pack_text("  - countr: a_total\n")),
+      "x.yaml:5: metrics: the kind is missing: counter, gauge, histogram, latency, heatmap or "
+      "topk\n");
   EXPECT_EQ(mistakes_in(pack_text("  - a_total\n")),
             "x.yaml:5: metrics: each begins with its kind, for instance counter: NAME\n");
   EXPECT_EQ(mistakes_in(pack_text("  - ~\n")),
@@ -227,8 +229,8 @@ TEST(PackParser, RefusesNamesThatPrometheusDoesNotTake) {
 }
 
 TEST(PackParser, RefusesNamesOfOurOwnMetrics) {
-  for (const std::string_view name : {"qemond_x_total", "process_x_total", "qemu_trace_x_total",
-                                      "qemu_vm_x_total"}) {
+  for (const std::string_view name :
+       {"qemond_x_total", "process_x_total", "qemu_trace_x_total", "qemu_vm_x_total"}) {
     EXPECT_EQ(mistakes_of("counter: " + std::string(name), "    events: e"),
               "x.yaml:5: counter: " + std::string(name) +
                   ": is a name of qemond's own metrics: choose another\n");
@@ -260,8 +262,9 @@ TEST(PackParser, WantsLatenciesToBeNamedInSeconds) {
 TEST(PackParser, WantsMetricsWithAUnitToBeNamedInSeconds) {
   EXPECT_EQ(mistakes_of("gauge: a", "    events: e\n    value: 1\n    unit: milliseconds"),
             "x.yaml:5: gauge: a: the name ends in _seconds, since it is in seconds\n");
-  EXPECT_EQ(mistakes_of("counter: a_total", "    events: e\n    unit: nanoseconds"),
-            "x.yaml:5: counter: a_total: the name ends in _seconds_total, since it is in seconds\n");
+  EXPECT_EQ(
+      mistakes_of("counter: a_total", "    events: e\n    unit: nanoseconds"),
+      "x.yaml:5: counter: a_total: the name ends in _seconds_total, since it is in seconds\n");
   EXPECT_EQ(mistakes_of("counter: a_seconds_total", "    events: e\n    unit: nanoseconds"), "");
   EXPECT_EQ(mistakes_of("gauge: a_seconds", "    events: e\n    value: 1\n    unit: minutes"),
             "x.yaml:9: unit: write nanoseconds, microseconds or milliseconds, or leave it out\n");
@@ -376,8 +379,8 @@ TEST(PackParser, WantsNumbersWithinTheirLimits) {
 }
 
 TEST(PackParser, WantsADurationForTheTimeout) {
-  for (const std::string_view bad : {"30", "0s", "-1s", "1.5s", "30 s", "30sec", "[30s]", "s",
-                                     "9999999999s"}) {
+  for (const std::string_view bad :
+       {"30", "0s", "-1s", "1.5s", "30 s", "30sec", "[30s]", "s", "9999999999s"}) {
     EXPECT_EQ(latency("    key: k\n    timeout: " + std::string(bad)),
               "x.yaml:9: timeout: write a duration, for instance 500ms, 30s or 5m\n")
         << bad;
@@ -433,10 +436,9 @@ TEST(PackParser, WantsRulesOfOneMetricToAgreeInKindAndLabels) {
 
 TEST(PackParser, WantsRulesOfOneMetricToAgreeInTheRest) {
   const auto pair = [](std::string_view first, std::string_view second) {
-    return mistakes_in(pack_text("  - {counter: a_seconds_total, help: A., events: e" +
-                                 std::string(first) +
-                                 "}\n  - {counter: a_seconds_total, events: f" +
-                                 std::string(second) + "}\n"));
+    return mistakes_in(
+        pack_text("  - {counter: a_seconds_total, help: A., events: e" + std::string(first) +
+                  "}\n  - {counter: a_seconds_total, events: f" + std::string(second) + "}\n"));
   };
   const std::string differs =
       "x.yaml:6: a_seconds_total: differs from line 5 in its buckets, unit, limit or ranges: they "
@@ -451,19 +453,19 @@ TEST(PackParser, WantsRulesOfOneMetricToAgreeInTheRest) {
 }
 
 TEST(PackParser, ALimitHoldsForTheFurtherRulesThatSayNone) {
-  const auto pack = test::parse(
-      pack_text("  - {counter: a_total, help: A., events: e, limit: 7}\n"
-                "  - counter: a_total\n    events: f\n"));
+  const auto pack =
+      test::parse(pack_text("  - {counter: a_total, help: A., events: e, limit: 7}\n"
+                            "  - counter: a_total\n    events: f\n"));
 
   ASSERT_TRUE(pack);
   EXPECT_EQ(pack->rules.at(1).shape.limit, 7U);
 }
 
 TEST(PackParser, ListsEachMetricOnce) {
-  const auto pack = test::parse(
-      pack_text("  - {counter: b_total, help: B., events: e}\n"
-                "  - {counter: a_total, help: A., events: e}\n"
-                "  - {counter: b_total, events: f}\n"));
+  const auto pack =
+      test::parse(pack_text("  - {counter: b_total, help: B., events: e}\n"
+                            "  - {counter: a_total, help: A., events: e}\n"
+                            "  - {counter: b_total, events: f}\n"));
 
   ASSERT_TRUE(pack);
   ASSERT_EQ(pack->metrics().size(), 2U);
@@ -498,8 +500,7 @@ TEST(PackParser, EachMistakeIsOneLine) {
 }
 
 TEST(PackParser, ReadsTheExamplesOfTheManual) {
-  const std::string manual =
-      test::read_file(QEMON_TEST_DATA "/../../docs/packs.md");
+  const std::string manual = test::read_file(QEMON_TEST_DATA "/../../docs/packs.md");
   const std::string open = "```yaml\n", close = "```\n";
   int examples = 0;
 
@@ -553,7 +554,7 @@ TEST(PackParser, SurvivesDamage) {
 
   for (int i = 0; i < 1500; ++i) {
     std::string text = sound;
-    for (unsigned changes = random() % 4 + 1; changes > 0; --changes) {
+    for (auto changes = random() % 4 + 1; changes > 0; --changes) {
       const auto at = random() % text.size();
       switch (random() % 4) {
         case 0:

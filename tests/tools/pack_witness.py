@@ -16,7 +16,8 @@ A file is an object: metric name -> list of series, each
 Of a heat map or topk the list begins with {"distinct": D, "total": T, "next": N}: T records with D different values. Then come
 those of the most frequent 50 (heat map) or 20 (topk) whose place is certain, which are all if there are no more; what
 has the places after them occurred N times each, as several values did, of which any may be shown.
-`qemond_pack_pairs_total` has the pairs of the latencies: matched, orphan_end, replaced, timed_out.
+`qemond_pack_pairs_total` has the pairs of the latencies (matched, orphan_end, replaced, timed_out), `qemond_pack_pairs_in_flight` those
+that had not ended when the recording did.
 """
 import gzip
 import json
@@ -286,6 +287,7 @@ class Figures:
         self.observations = defaultdict(lambda: defaultdict(list))
         self.bounds = {}
         self.ranked = {}
+        self.pairs = []
 
     def add(self, metric, amount=1, /, **labels):
         self.counters[metric][key_of(labels)] += amount
@@ -345,6 +347,7 @@ class Pairs:
     def __init__(self, figures, metric, bounds, timeout=30 * SECOND):
         self.figures, self.metric, self.bounds, self.timeout = figures, metric, bounds, timeout
         self.open = {}
+        figures.pairs.append(self)
 
     def begin(self, time, *key, **labels):
         self.expire(time)
@@ -365,6 +368,11 @@ class Pairs:
         for key in [key for key, (begun, _) in self.open.items() if time - begun > self.timeout]:
             del self.open[key]
             self.outcome("timed_out")
+
+    def finish(self, time):
+        self.expire(time)
+        if self.open:
+            self.figures.gauge("qemond_pack_pairs_in_flight", len(self.open), metric=self.metric)
 
     def outcome(self, outcome):
         self.figures.add("qemond_pack_pairs_total", metric=self.metric, outcome=outcome)
@@ -786,7 +794,10 @@ def pack_migration(records, figures, newer):
 def expected(recording, pack):
     figures = Figures()
     newer = "-10.0" in recording
-    globals()["pack_" + pack.replace("-", "_")](read_recording(recording), figures, newer)
+    records = read_recording(recording)
+    globals()["pack_" + pack.replace("-", "_")](records, figures, newer)
+    for pairs in figures.pairs:
+        pairs.finish(records[-1][0])
     return figures.result()
 
 
