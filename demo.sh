@@ -9,8 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 source tests/tools/lib.sh
 
 readonly vm=demo
-readonly block_events='virtio_blk_*'
-readonly interrupt_events=(pic_set_irq pic_interrupt x86_gsi_interrupt apic_local_deliver)
+readonly packs=(virtio-blk irq)
 readonly bin=build/release/bin
 
 folder=      # Sockets, disk image, logs: everything that the demo writes outside build/.
@@ -85,8 +84,8 @@ start_daemon() {
 }
 
 switch_events_on() {
-  say "qemon event on '$block_events' ${interrupt_events[*]} --vm $vm"
-  qemon event on "$block_events" "${interrupt_events[@]}" --vm "$vm" >&2 || die "the events could not be switched on"
+  say "qemon pack on ${packs[*]} --vm $vm"
+  qemon pack on "${packs[@]}" --vm "$vm" >&2 || die "the packs could not be switched on"
 }
 
 show_for_ever() {
@@ -109,7 +108,7 @@ show_once() {
   for ((seconds = 1; seconds <= 20; seconds++)); do
     pause
     scrape after
-    if ((seconds >= 3)) && moved virtio_blk_ && moved pic_; then
+    if ((seconds >= 3)) && moved qemu_virtio_blk_bytes_total && moved qemu_virtio_blk_request_duration_seconds_count && moved qemu_irq_raised_total; then
       cat "$folder/after"
       say "the counters moved"
       return
@@ -136,21 +135,21 @@ scrape() {
   curl -fsS --max-time 5 --noproxy '*' -o "$folder/$1" "http://$address/metrics" || die "http://$address/metrics did not answer"
 }
 
-# totals FILE: a line `EVENT COUNT` for each event of the VM.
+# totals FILE: a line `SERIES COUNT` for each counter of the packs, without those at 0.
 totals() {
-  sed -n "/vm=\"$vm\"/s/^qemu_trace_events_total{.*event=\"\([^\"]*\)\".*} \([^ ]*\).*/\1 \2/p" "$folder/$1" | sort
+  sed -n "s/^\(qemu_\(virtio_blk\|irq\)_[a-z_]*\(_total\|_count\)\){vm=\"$vm\",\([^}]*\)} \([1-9][^ ]*\).*/\1{\4} \5/p" "$folder/$1" | sort
 }
 
-# moved PREFIX: the events whose names begin with PREFIX have happened more often after than before.
+# moved PREFIX: the counters whose names begin with PREFIX are higher after than before.
 moved() {
   { totals before | sed 's/^/before /'; totals after | sed 's/^/after /'; } |
     awk -v prefix="$1" 'index($2, prefix) == 1 { sum[$1] += $3 } END { exit !(sum["after"] > sum["before"]) }'
 }
 
-# One line for each event: its total, and how much more than a second ago.
+# One line for each counter: its total, and how much more than a second ago.
 table() {
-  printf '%-40s %12s %12s\n' EVENT TOTAL 'PER SECOND'
-  join -a 2 -e 0 -o 2.1,2.2,1.2 <(totals before) <(totals after) | awk '{ printf "%-40s %12d %12d\n", $1, $2, $2 - $3 }'
+  printf '%-70s %12s %12s\n' COUNTER TOTAL 'PER SECOND'
+  join -a 2 -e 0 -o 2.1,2.2,1.2 <(totals before) <(totals after) | awk '{ printf "%-70s %12d %12d\n", $1, $2, $2 - $3 }'
 }
 
 # ---- Processes

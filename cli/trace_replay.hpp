@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "exporters/engine.hpp"
 #include "exporters/pack.hpp"
+#include "exporters/pair_table.hpp"
 #include "trace/catalog.hpp"
 #include "trace/decoder.hpp"
 #include "trace/event_table.hpp"
@@ -76,7 +77,7 @@ class TraceReplay final : public trace::RecordSink {
     std::int64_t first_ns = 0;
     std::int64_t last_ns = 0;
     [[nodiscard]] double seconds() const {
-      return (static_cast<double>(last_ns) - static_cast<double>(first_ns)) / 1e9;
+      return static_cast<double>(exporters::elapsed_ns(first_ns, last_ns)) / 1e9;
     }
   };
   /// Nothing if no record had a time.

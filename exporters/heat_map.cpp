@@ -15,7 +15,8 @@ HeatMap::HeatMap(unsigned range_shift, std::size_t ranges, std::size_t limit)
     : range_shift_(range_shift), ranges_(std::min(ranges, limit)), limit_(limit) {}
 
 HeatMap::Entry& HeatMap::look_up(std::uint64_t range) {
-  if (slots_.size() < (entries_.size() + 1) * 2) grow();
+  if (slots_.size() < (entries_.size() + 1) * 2)
+    fill_slots(std::max<std::size_t>(slots_.size() * 2, 64));
   std::size_t at = hash_range(range) & (slots_.size() - 1);
   for (; slots_[at] != none; at = (at + 1) & (slots_.size() - 1)) {
     if (entries_[slots_[at]].range != range) continue;
@@ -33,8 +34,8 @@ HeatMap::Entry& HeatMap::look_up(std::uint64_t range) {
   return entries_.emplace_back(Entry{range, 0, none});
 }
 
-void HeatMap::grow() {
-  slots_.assign(std::max<std::size_t>(slots_.size() * 2, 64), none);
+void HeatMap::fill_slots(std::size_t size) {
+  slots_.assign(size, none);
   for (std::uint32_t entry = 0; entry < entries_.size(); ++entry) {
     std::size_t at = hash_range(entries_[entry].range) & (slots_.size() - 1);
     while (slots_[at] != none) at = (at + 1) & (slots_.size() - 1);
@@ -62,7 +63,11 @@ void HeatMap::refresh() {
     series_.push_back({entry.range << range_shift_, entry.recent});
     other_ -= entry.recent;
   }
+  // The others have nothing to bring along any more, and make room for ranges that come later.
+  std::erase_if(entries_, [](const Entry& entry) { return entry.series == none; });
   for (auto& entry : entries_) entry.recent = 0;
+  last_ = none;
+  fill_slots(slots_.size());
 }
 
 }  // namespace qemon::exporters

@@ -34,7 +34,8 @@ class HeatMap {
   };
   [[nodiscard]] const std::vector<Series>& series() const { return series_; }
   [[nodiscard]] std::uint64_t other() const { return other_; }
-  /// Hits of ranges that were not remembered, because there were too many (more than 65,536).
+  /// Hits of ranges that were not remembered, because there were too many between two refreshes
+  /// (more than 65,536).
   [[nodiscard]] std::uint64_t overflow() const { return overflow_; }
 
  private:
@@ -48,7 +49,7 @@ class HeatMap {
   };
 
   Entry& look_up(std::uint64_t range);
-  void grow();
+  void fill_slots(std::size_t size);
 
   unsigned range_shift_;
   std::size_t ranges_;

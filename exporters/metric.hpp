@@ -68,7 +68,8 @@ class Metric {
   /// Of latencies.
   PairCounts pairs{};
   std::uint64_t untimed_records = 0;  ///< Of latencies: records without a time, which are not used.
-  /// Whether anything can go to `__other__`: records give values that the pack's file does not tell.
+  /// Whether anything can go to `__other__`: records give values that the pack's file does not
+  /// tell.
   bool can_overflow = false;
   /// Whether any rule that feeds it could be used. If none could, nothing is known of it, not even
   /// that it is 0.

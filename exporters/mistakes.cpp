@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.hpp"
+
 namespace qemon::exporters {
 namespace {
 
@@ -26,8 +28,9 @@ std::size_t distance(std::string_view a, std::string_view b) {
 void Mistakes::add(int line, std::string_view text) {
   std::string where = file_;
   if (line > 0) where += ":" + std::to_string(line);
-  auto& line_of_text = lines_.emplace_back(where + ": " + std::string(text));
-  // What is quoted from the file may hold anything, but a mistake is one line.
+  // What is quoted from the file may hold anything and be cut anywhere, but a mistake is one line
+  // of UTF-8.
+  auto& line_of_text = lines_.emplace_back(to_valid_utf8(where + ": " + std::string(text)));
   std::replace_if(
       line_of_text.begin(), line_of_text.end(),
       [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, '?');

@@ -83,7 +83,7 @@ struct Rule {
   Expression value;  ///< add, value, observe or address.
   std::vector<Expression> key;
   std::vector<Expression> end_key;  ///< Of the end events, if it is written differently there.
-  std::vector<LabelRule> labels;  ///< In the order of shape.labels.
+  std::vector<LabelRule> labels;    ///< In the order of shape.labels.
   Keep keep = Keep::last;
   std::int64_t timeout_ns = 30'000'000'000;
   std::size_t in_flight_max = 65'536;

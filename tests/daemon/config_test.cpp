@@ -5,6 +5,9 @@
 #include <iostream>
 #include <sstream>
 
+#include "tests/support/files.hpp"
+#include "tests/support/temp_dir.hpp"
+
 namespace qemon::daemon {
 namespace {
 
@@ -96,6 +99,53 @@ TEST(Config, UnderstandsSizesWithUnits) {
       parse({"--vm", "a=unix:/a", "--runtime-dir", "/run/q", "--trace-space", "64MiB"});
 
   EXPECT_EQ(outcome.parsed.config.trace_space_bytes, 64U << 20);
+}
+
+constexpr const char* vm_option = "web1=unix:/run/vms/web1.qmp";
+
+TEST(ConfigCheck, TellsTheMistakesOfPacksWithFileLineAndCure) {
+  const test::TempDir directory;
+  const auto catalog = directory / "trace-events-all";
+  test::write_file(catalog, "runstate_set(int current, int next) \"%d %d\"\n");
+  const auto folder = directory.path().string();
+  test::write_file(
+      directory / "states.yaml",
+      "version: 1\npack: states\nhelp: States.\nmetrics:\n"
+      "  - gauge: my_state\n    help: Now.\n    events: runstate_set\n    value: nxt\n");
+
+  const auto outcome = parse({"--vm", vm_option, "--runtime-dir", "/run/q", "--pack-dir",
+                              folder.c_str(), "--trace-events", catalog.c_str(), "--check"});
+
+  EXPECT_EQ(outcome.parsed.exit_status, 2);
+  EXPECT_EQ(outcome.errors, "qemond: " + folder +
+                                "/states.yaml:8: value: event runstate_set has no argument "
+                                "\"nxt\": did you mean next? It has current, next\n");
+}
+
+TEST(ConfigCheck, IsContentWithPacksThatAreRight) {
+  const test::TempDir directory;
+  const auto catalog = directory / "trace-events-all";
+  test::write_file(catalog, "runstate_set(int current, int next) \"%d %d\"\n");
+  const auto folder = directory.path().string();
+  test::write_file(
+      directory / "states.yaml",
+      "version: 1\npack: states\nhelp: States.\nmetrics:\n"
+      "  - gauge: my_state\n    help: Now.\n    events: runstate_set\n    value: next\n");
+
+  const auto outcome = parse({"--vm", vm_option, "--runtime-dir", "/run/q", "--pack-dir",
+                              folder.c_str(), "--trace-events", catalog.c_str(), "--check"});
+
+  EXPECT_EQ(outcome.parsed.exit_status, 0);
+  EXPECT_EQ(outcome.errors, "");
+}
+
+TEST(ConfigCheck, RefusesAPackFolderThatIsNotThere) {
+  const auto outcome = parse(
+      {"--vm", vm_option, "--runtime-dir", "/run/q", "--pack-dir", "/nowhere/packs", "--check"});
+
+  EXPECT_EQ(outcome.parsed.exit_status, 2);
+  EXPECT_NE(outcome.errors.find("--pack-dir /nowhere/packs: No such file or directory"),
+            std::string::npos);
 }
 
 }  // namespace

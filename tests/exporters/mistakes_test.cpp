@@ -35,6 +35,14 @@ TEST(Mistakes, AreOneLineEachWhateverTheyQuote) {
   EXPECT_EQ(mistakes.lines().front(), "a.yaml:1: \"x?y??[31m?\u00e9\"");
 }
 
+TEST(Mistakes, AreUtf8WhereverTheirQuotesAreCut) {
+  Mistakes mistakes("a.yaml");
+
+  mistakes.add(1, std::string_view("caf\u00e9").substr(0, 4));
+
+  EXPECT_EQ(mistakes.lines().front(), "a.yaml:1: caf\uFFFD");
+}
+
 TEST(Nearest, FindsWhatIsOneLetterOff) {
   const std::vector<std::string_view> names{"vdev", "req", "sector", "nsectors"};
 
