@@ -92,8 +92,8 @@ void print_switched(const Json& vm, const std::string& action, Session& session)
     const Json& missing = array_at(pack, "not_offered");
     const auto metrics = count_at(pack, "metrics");
     if (!missing.empty() && missing.size() >= metrics) {
-      session.fail(name + ": pack " + pack_name + " has no metric for this QEMU, which " +
-                   text_at(missing.front(), "why"));
+      session.fail(name + ": pack " + pack_name + " has no metric for this QEMU: " +
+                   text_at(missing.front(), "name") + ": " + text_at(missing.front(), "why"));
       continue;
     }
     if (session.json()) continue;

@@ -3,6 +3,9 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -106,7 +109,7 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
     if (path[1] == "events" && get) co_return list_events(request);
     if (path[1] == "events" && post) co_return co_await switch_events(std::move(request));
     if (path[1] == "events") co_return wrong_method("GET, POST");
-    if (path[1] == "packs" && get) co_return list_packs(request);
+    if (path[1] == "packs" && get) co_return co_await list_packs(std::move(request));
     if (path[1] == "packs" && post) co_return co_await switch_packs(std::move(request));
     if (path[1] == "packs") co_return wrong_method("GET, POST");
     if (path[1] == "reload") co_return post ? reload() : wrong_method("POST");
@@ -218,11 +221,15 @@ asio::awaitable<HttpResponse> ControlApi::switch_packs(HttpRequest request) {
   co_return answer(body);
 }
 
-HttpResponse ControlApi::list_packs(const HttpRequest& request) const {
+/// One pack a turn: it is made ready for each VM, and everybody may ask.
+asio::awaitable<HttpResponse> ControlApi::list_packs(HttpRequest request) {
+  const auto executor = co_await asio::this_coro::executor;
   const auto* only = request.parameter("vm");
-  if (only != nullptr && find(*only) == nullptr) return no_such_vm(*only);
+  if (only != nullptr && find(*only) == nullptr) co_return no_such_vm(*only);
   auto list = json::array();
-  for (const auto& [name, pack] : packs_.packs()) {
+  // A copy, since they may be loaded anew meanwhile.
+  const auto packs = packs_.packs();
+  for (const auto& [name, pack] : packs) {
     auto entry = to_json(*pack);
     auto vms = json::array();
     for (const auto& vm : vms_) {
@@ -235,8 +242,11 @@ HttpResponse ControlApi::list_packs(const HttpRequest& request) const {
     }
     entry["vms"] = std::move(vms);
     list.push_back(std::move(entry));
+    co_await asio::post(executor, asio::use_awaitable);
   }
-  return answer({{"packs", std::move(list)}});
+  json body;
+  body["packs"] = std::move(list);
+  co_return answer(body);
 }
 
 HttpResponse ControlApi::show_pack(const std::string& name) const {

@@ -34,7 +34,7 @@ class ControlApi {
  private:
   boost::asio::awaitable<HttpResponse> switch_events(HttpRequest request);
   boost::asio::awaitable<HttpResponse> switch_packs(HttpRequest request);
-  [[nodiscard]] HttpResponse list_packs(const HttpRequest& request) const;
+  boost::asio::awaitable<HttpResponse> list_packs(HttpRequest request);
   [[nodiscard]] HttpResponse show_pack(const std::string& name) const;
   [[nodiscard]] HttpResponse reload();
   [[nodiscard]] HttpResponse status() const;

@@ -65,7 +65,7 @@ class Daemon {
         web_(vms_, page_),
         server_(context_.get_executor()),
         signals_(context_),
-        hangups_(context_),
+        hangups_(context_, SIGHUP),
         ended_(context_) {}
 
   Result<void> run() {
@@ -144,10 +144,10 @@ class Daemon {
   }
 
   asio::awaitable<void> reload_on_hangup() {
-    hangups_.add(SIGHUP);
     while (true) {
       const auto [ec, number] = co_await hangups_.async_wait(asio::as_tuple(asio::use_awaitable));
-      if (ec) co_return;
+      // A signal that came just before the end was on its way here already when it was cancelled.
+      if (ec || stopping_) co_return;
       reload();
     }
   }
@@ -157,6 +157,7 @@ class Daemon {
     signals_.add(SIGINT);
     const auto [ec, number] = co_await signals_.async_wait(asio::as_tuple(asio::use_awaitable));
     if (!ec) spdlog::info("stopping signal={}", number);
+    stopping_ = true;
     hangups_.cancel();
     for (const auto& vm : vms_) vm->stop();
     ended_.expires_at(asio::steady_timer::time_point::max());
@@ -177,7 +178,8 @@ class Daemon {
   WebApi web_;
   HttpServer server_;
   asio::signal_set signals_;
-  asio::signal_set hangups_;
+  asio::signal_set hangups_;  // From the beginning, since an early one would end us.
+  bool stopping_ = false;
   asio::steady_timer ended_;
   std::size_t running_ = 0;
 };

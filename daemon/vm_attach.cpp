@@ -120,6 +120,7 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
 asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_process) {
   auto states = co_await qmp::get_event_states(client, "*");
   if (!states) co_return wrap(states.error(), "its trace events cannot be listed");
+  if (!same_process) events_.forget_process();
   for (const auto& state : *states) {
     const auto event = events_.add(state.name);
     const bool on = state.state == qmp::EventSwitch::enabled;
@@ -129,6 +130,9 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
       ++monitor_totals_.foreign_changes;
     }
   }
+  // Those that only the QEMU before had.
+  for (trace::EventIndex event = 0; event < events_.size(); ++event)
+    if (!events_.is_present(event)) leases_.found(event, false, true);
   known_events_ = states->size();
   co_return Result<void>();
 }

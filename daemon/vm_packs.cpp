@@ -15,6 +15,12 @@ std::string holder_of(const std::string& pack) {
   return "pack " + pack;
 }
 
+/// Packs may need the same events.
+void sort_once(std::vector<std::string>& names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+}
+
 std::vector<SwitchReport::Named> named(std::vector<std::pair<std::string, std::string>> entries) {
   std::vector<SwitchReport::Named> list;
   for (auto& [name, why] : entries) list.push_back({std::move(name), std::move(why)});
@@ -42,7 +48,7 @@ bool Vm::settle_packs(const SwitchRequest& request, SwitchReport& report) {
     const auto pack = environment_.packs.find(name);
     report.packs.push_back({name, was_on != request.on, pack ? pack->metrics().size() : 0, {}});
   }
-  std::sort(report.changed.begin(), report.changed.end());
+  sort_once(report.changed);
   // A pack that goes off counts on until its events are off, so that it has all their records.
   if (!request.on) return true;
   use_packs();
@@ -56,7 +62,8 @@ bool Vm::settle_packs(const SwitchRequest& request, SwitchReport& report) {
     }
     lease_pack(change.name, true, &report);
   }
-  std::sort(report.changed.begin(), report.changed.end());
+  sort_once(report.changed);
+  sort_once(report.already);
   return true;
 }
 

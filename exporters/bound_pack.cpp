@@ -33,7 +33,7 @@ BoundPack::Chosen BoundPack::choose(const std::vector<EventChoice>& choices,
   for (const auto& choice : choices) {
     for (const auto& name : choice.names) {
       const auto event = events.find(name);
-      if (!event) continue;
+      if (!event || !events.is_present(*event)) continue;
       const auto* described = events.described(*event);
       if (described != nullptr && described->disabled) continue;
       chosen.push_back(*event);

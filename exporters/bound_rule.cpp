@@ -227,14 +227,10 @@ void BoundRule::bind_labels(const Rule& rule, std::string_view event_name,
     needs_arguments_ |= labels_.back().second.needs_arguments();
     all_fixed &= !labels_.back().second.needs_arguments();
   }
-  if (!all_fixed || !mistakes.empty() || kind_ == MetricKind::heatmap || kind_ == MetricKind::topk)
-    return;
-  Codes codes;
-  for (const auto& [place, label] : labels_) codes[place] = label.declared().front();
-  fixed_series_ = metric_->series().declare(std::span(codes).first(rule.labels.size()));
+  all_fixed_ = all_fixed;
 }
 
-void BoundRule::declare(const BoundRule* other) const {
+void BoundRule::declare(const BoundRule* other) {
   if (kind_ == MetricKind::heatmap || kind_ == MetricKind::topk) return;
   const auto count = metric_->shape().labels.size();
   std::vector<std::vector<LabelCode>> values(count);
@@ -244,7 +240,10 @@ void BoundRule::declare(const BoundRule* other) const {
   std::size_t combinations = 1;
   for (const auto& each : values) combinations *= std::min<std::size_t>(each.size(), 10'000);
   // A label whose values only records tell leaves nothing to declare, and so do too many.
-  if (combinations > metric_->shape().limit) return;
+  if (combinations > metric_->shape().limit) {
+    metric_->can_overflow = true;
+    return;
+  }
   Codes codes;
   for (std::size_t i = 0; i < combinations; ++i) {
     std::size_t rest = i;
@@ -254,6 +253,7 @@ void BoundRule::declare(const BoundRule* other) const {
     }
     metric_->declare(std::span(codes).first(count));
   }
+  if (all_fixed_) fixed_series_ = metric_->series().declare(std::span(codes).first(count));
 }
 
 void BoundRule::apply(const trace::Record& record, const trace::Arguments* arguments) const {
@@ -293,7 +293,7 @@ EvaluationError BoundRule::use_value(const trace::Arguments& arguments) const {
     series = series_of(codes, open_);
   }
   if (kind_ == MetricKind::counter) {
-    metric_->add(series, low_64(value));
+    if (!metric_->add(series, low_64(value))) return EvaluationError::overflow;
   } else if (kind_ == MetricKind::gauge) {
     metric_->set(series, value, keep_);
   } else {

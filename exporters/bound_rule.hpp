@@ -69,7 +69,7 @@ class BoundRule {
   [[nodiscard]] PairTable* pairs() const { return pairs_; }
   [[nodiscard]] const Metric& metric() const { return *metric_; }
   /// Makes the series that the file tells, at 0. `other`: the rule of the other side of a latency.
-  void declare(const BoundRule* other) const;
+  void declare(const BoundRule* other);
 
  private:
   using Codes = std::array<LabelCode, labels_max>;
@@ -97,7 +97,8 @@ class BoundRule {
   std::vector<BoundExpression> key_;
   std::vector<std::pair<std::size_t, BoundLabel>> labels_;  // With their places.
   unsigned open_ = 0;                          // Over all labels of the rule: a bit each.
-  std::optional<std::uint32_t> fixed_series_;  // If every label is fixed.
+  bool all_fixed_ = false;                     // Every label is.
+  std::optional<std::uint32_t> fixed_series_;  // Then; known once it is declared.
 };
 
 }  // namespace qemon::exporters

@@ -49,10 +49,13 @@ class Metric {
   /// A series that is there from the beginning, at 0.
   void declare(std::span<const LabelCode> codes);
 
-  void add(std::uint32_t series, std::uint64_t amount) {
+  /// False if the counter would begin at 0 again; then nothing is added.
+  [[nodiscard]] bool add(std::uint32_t series, std::uint64_t amount) {
     auto& values = std::get<CounterValues>(values_).values;
     if (series >= values.size()) values.resize(std::size_t{series} + 1);
+    if (amount > ~values[series]) return false;
     values[series] += amount;
+    return true;
   }
   void set(std::uint32_t series, Integer value, Rule::Keep keep);
   void observe(std::uint32_t series, Integer value);

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::string_view unknown_prefix = "unknown:";
 constexpr std::string_view other_text = "__other__";
+// A low limit is for what records give; what the file tells should still be told apart beyond it.
+constexpr std::size_t others_min = 100;
 
 std::uint64_t hash_codes(std::span<const LabelCode> codes) {
   constexpr std::uint64_t factor = 0x9e3779b97f4a7c15;
@@ -95,7 +97,14 @@ std::uint32_t SeriesTable::find_or_add(std::span<const LabelCode> codes, unsigne
   std::copy(codes.begin(), codes.end(), others.begin());
   for (std::size_t i = 0; i < label_count_; ++i)
     if ((open >> i & 1U) != 0) others[i] = {0, LabelCode::Form::other};
-  return declare(std::span(others).first(label_count_));
+  if (const auto known = find(std::span(others).first(label_count_)); known != none) return known;
+  // What the file tells may combine to more than the limit as well.
+  if (open == 0 || others_ >= std::max(limit_, others_min))
+    others.fill({0, LabelCode::Form::other});
+  const auto before = size_;
+  const auto series = declare(std::span(others).first(label_count_));
+  others_ += size_ - before;
+  return series;
 }
 
 std::uint32_t SeriesTable::declare(std::span<const LabelCode> codes) {

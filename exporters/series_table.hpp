@@ -40,7 +40,8 @@ class SeriesTable {
       : label_count_(label_count), limit_(limit) {}
 
   /// The series of `codes` (as many as there are labels). Over the limit it is the one in which the
-  /// labels of `open` (a bit each) are `__other__`. overflow() counts each record that goes there.
+  /// labels of `open` (a bit each) are `__other__`, or all labels if there are none of them or too
+  /// many such series. overflow() counts each record that goes there.
   [[nodiscard]] std::uint32_t find_or_add(std::span<const LabelCode> codes, unsigned open);
   /// The same without a limit, for what the pack's file itself tells.
   std::uint32_t declare(std::span<const LabelCode> codes);
@@ -68,6 +69,7 @@ class SeriesTable {
   std::vector<LabelCode> codes_;      // label_count_ for each series.
   std::vector<std::uint32_t> slots_;  // A power of two of them, at most half used.
   std::uint64_t overflow_ = 0;
+  std::size_t others_ = 0;  // Series that were made beyond the limit.
 
   struct TextHash {
     using is_transparent = void;

@@ -27,6 +27,11 @@ class EventTable {
   [[nodiscard]] const std::string& name(EventIndex event) const { return names_[event]; }
   [[nodiscard]] std::size_t size() const { return names_.size(); }
 
+  /// Another QEMU begins: what is not added again from now on, it does not have.
+  void forget_process();
+  /// Whether the present QEMU is known to have the event.
+  [[nodiscard]] bool is_present(EventIndex event) const { return present_[event]; }
+
   /// Which catalog describes the events; nullptr for none (events are then counted by name only).
   /// The catalog must outlive the table or the next call.
   void use_catalog(const Catalog* catalog);
@@ -40,6 +45,7 @@ class EventTable {
   std::deque<std::string> names_;  // A deque, because index_ holds views into the strings.
   std::unordered_map<std::string_view, EventIndex> index_;
   std::vector<const CatalogEvent*> described_;
+  std::vector<bool> present_;
   const Catalog* catalog_ = nullptr;
   std::uint32_t catalog_generation_ = 0;
 };

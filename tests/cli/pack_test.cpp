@@ -90,7 +90,7 @@ TEST(PackOn, FailsWhereAPackHasNothingToOffer) {
 "not_offered":[{"name":"x","why":"has none of the events y"}]}]}]})");
 
   expect(run_qemon({"pack", "on", "9p"}, daemon.path()), 1, "",
-         "qemon: web1: pack 9p has no metric for this QEMU, which has none of the events y\n");
+         "qemon: web1: pack 9p has no metric for this QEMU: x: has none of the events y\n");
 }
 
 TEST(PackOn, FailsForAnUnknownPackAndAVmThatIsAway) {

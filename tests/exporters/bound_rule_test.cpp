@@ -50,6 +50,52 @@ TEST(BoundRule, LeavesOutWhatWouldMakeACounterGoBackAndCountsIt) {
             "qemond_pack_evaluation_errors_total{metric=\"a_total\",reason=\"negative\"} 1\n");
 }
 
+TEST(BoundRule, ACounterThatIsFullDoesNotBeginAtZeroAgain) {
+  PackRun run;
+  run.use("  - {counter: a_total, help: A., events: disk_read, add: sector}\n");
+
+  run.feed(
+      "disk_read dev 0x1 sector 18446744073709551615 n 1\n"
+      "disk_read dev 0x1 sector 1 n 1\n");
+
+  EXPECT_EQ(run.samples("a_total"), "a_total 1.844674407370955e+19\n");
+  EXPECT_EQ(run.samples("qemond_pack_evaluation_errors_total"),
+            "qemond_pack_evaluation_errors_total{metric=\"a_total\",reason=\"overflow\"} 1\n");
+}
+
+TEST(BoundRule, MapsWithADefaultMakeNoMoreSeriesThanTheLimit) {
+  PackRun run;
+  run.use(
+      "  - counter: a_total\n"
+      "    help: A.\n"
+      "    events: line\n"
+      "    limit: 2\n"
+      "    labels:\n"
+      "      x: {argument: irq, decode: {map: {1: one, 2: two}, default: more}}\n"
+      "      y: {argument: level, decode: {map: {1: one, 2: two}, default: more}}\n");
+
+  for (int irq = 1; irq <= 3; ++irq)
+    for (int level = 1; level <= 3; ++level)
+      run.feed("line irq " + std::to_string(irq) + " level " + std::to_string(level) + "\n");
+
+  EXPECT_EQ(run.samples("a_total"),
+            "a_total{x=\"one\",y=\"one\"} 1\n"
+            "a_total{x=\"one\",y=\"two\"} 1\n"
+            "a_total{x=\"__other__\",y=\"__other__\"} 7\n");
+  EXPECT_EQ(run.samples("qemond_series_overflow_total"),
+            "qemond_series_overflow_total{metric=\"a_total\"} 7\n");
+}
+
+TEST(BoundRule, ARuleThatCannotBeUsedDeclaresNothing) {
+  PackRun run;
+  run.use(
+      "  - {counter: a_total, help: A., events: line, labels: {of: line}}\n"
+      "  - {counter: a_total, events: [disk_read, disk_done], when: n > 0, labels: {of: disk}}\n");
+
+  EXPECT_NE(run.complaints(), "");
+  EXPECT_EQ(run.samples("a_total"), "a_total{of=\"line\"} 0\n");
+}
+
 TEST(BoundRule, CountsWhyAnExpressionHasNoResult) {
   PackRun run;
   run.use("  - {counter: a_total, help: A., events: line, add: 10 / level, when: irq << irq}\n");

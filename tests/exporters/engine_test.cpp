@@ -351,6 +351,26 @@ TEST(Engine, UsesEventsThatTheVmHasLater) {
   EXPECT_EQ(run.samples("a_total"), "a_total 3\n");
 }
 
+// The table keeps the events of the QEMU before.
+TEST(Engine, LeavesOutEventsThatOnlyAnEarlierQemuHad) {
+  PackRun run;
+  const std::string_view rules =
+      "  - {counter: a_total, help: A., events: [[bare, line]]}\n"
+      "  - {counter: b_total, help: B., events: bare}\n";
+  run.use(rules);
+  const auto other =
+      trace::Catalog::parse("line(int irq, int level) \"irq %d level %d\"\n").value();
+
+  run.events.forget_process();
+  run.events.add("line");
+  run.events.use_catalog(&other);
+  run.use(rules);
+  run.feed("line irq 1 level 1\n");
+
+  EXPECT_EQ(run.complaints(), "b_total not offered: has none of the events bare\n");
+  EXPECT_EQ(run.samples("a_total"), "a_total 1\n");
+}
+
 // A rule's arguments may stand elsewhere in the next QEMU's catalog.
 TEST(Engine, ReadsArgumentsWhereTheNewCatalogHasThem) {
   PackRun run;

@@ -81,6 +81,20 @@ TEST(SeriesTable, StaysBoundedWhenOneLabelIsOtherAlready) {
   EXPECT_EQ(table.overflow(), 100U);
 }
 
+TEST(SeriesTable, StaysBoundedWhateverTheOtherLabelsAre) {
+  SeriesTable table(2, 2);
+
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    const std::array one_open{number(i), number(i)}, none_open{number(1000), number(i)};
+    (void)table.find_or_add(one_open, 1);
+    (void)table.find_or_add(none_open, 0);
+  }
+
+  EXPECT_LE(table.size(), 2U + 100U + 1U);
+  EXPECT_EQ(texts_of(table, 2).back(), "__other__,99");
+  EXPECT_EQ(table.overflow(), 1998U);
+}
+
 TEST(SeriesTable, DeclaresBeyondTheLimit) {
   SeriesTable table(1, 2);
 

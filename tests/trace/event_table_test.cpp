@@ -44,6 +44,19 @@ TEST(EventTable, DescribesEventsAddedBeforeAndAfterTheCatalog) {
   EXPECT_EQ(events.described(2), catalog->find("two"));
 }
 
+TEST(EventTable, KnowsWhichEventsTheNextProcessHasToo) {
+  EventTable table;
+  const auto both = table.add("both");
+  const auto old = table.add("old");
+
+  table.forget_process();
+  EXPECT_EQ(table.add("both"), both);
+
+  EXPECT_TRUE(table.is_present(both));
+  EXPECT_FALSE(table.is_present(old));
+  EXPECT_EQ(table.find("old"), old);
+}
+
 TEST(EventTable, ForgetsDescriptionsWithTheirCatalog) {
   const auto catalog = Catalog::parse("one(int a) \"%d\"\n");
   ASSERT_TRUE(catalog);
