@@ -66,6 +66,7 @@ struct Invocation {
   std::vector<std::string> files;
   std::vector<std::string> catalogs;
   std::string vm;
+  std::string address;
   bool enabled_only = false;
   std::string duration;
   std::function<void(const Invocation&, Session&)> command;

@@ -1,5 +1,6 @@
 #include "exporters/pack_check.hpp"
 
+#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "cli/commands.hpp"
@@ -11,13 +12,16 @@ namespace qemon::cli {
 void check_packs(const Invocation& invocation, Session& session) {
   const auto catalogs = exporters::load_catalogs(invocation.catalogs);
   if (!catalogs) return session.fail(catalogs.error().detail);
+  nlohmann::ordered_json files = nlohmann::ordered_json::array();
   for (const std::string& file : invocation.files) {
     const auto check = exporters::check_pack_file(file, *catalogs);
+    files.push_back({{"file", file}, {"mistakes", check.mistakes.lines()}, {"notes", check.notes}});
     for (const std::string& mistake : check.mistakes.lines()) session.fail_in_file(mistake);
-    if (!check.mistakes.empty()) continue;
+    if (!check.mistakes.empty() || session.json()) continue;
     for (const std::string& note : check.notes) session.out() << printable(note) << '\n';
     session.out() << printable(file) << ": is right\n";
   }
+  if (session.json()) session.print({{"files", std::move(files)}});
 }
 
 }  // namespace qemon::cli

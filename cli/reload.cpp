@@ -19,6 +19,8 @@ void reload(const Invocation&, Session& session) {
   const std::vector<std::string> mistakes = texts_at(*answer, "mistakes");
   for (const std::string& mistake : mistakes) session.fail(mistake);
   if (!mistakes.empty()) return session.fail("nothing was reloaded: everything stays as it was");
+  for (const Json& warning : array_at(*answer, "warnings"))
+    session.fail(text_at(warning, "vm") + ": a metric is left out: " + text_at(warning, "why"));
   if (!session.json())
     session.out() << "reloaded: " << counted(count_at(*answer, "packs"), "pack") << '\n';
 }

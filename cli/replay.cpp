@@ -33,7 +33,7 @@ struct ReplayOptions {
 
 /// Not found by its name but by its path.
 bool is_file(const std::string& pack) {
-  return pack.find('/') != std::string::npos || pack.ends_with(".yaml");
+  return pack.find('/') != std::string::npos || pack.ends_with(".yaml") || pack.ends_with(".yml");
 }
 
 /// Loads a pack from its file and returns its name; nothing after telling what is wrong with it.
@@ -151,13 +151,14 @@ std::vector<std::string> useful_packs(const TraceReplay& replay) {
 /// What a person should know besides the figures.
 void print_notes(const ReplayOptions& options, const TraceReplay& replay, Session& session) {
   for (const auto& note : replay.notes()) session.note(note);
+  for (const auto& mistake : replay.pack_mistakes()) session.fail_in_file(mistake);
   const auto stats = replay.stats();
   const auto unknown = stats.errors[static_cast<std::size_t>(trace::DecodeError::unknown_line)];
   if (stats.records == 0 && unknown > 0) {
-    session.note(replay.format() == "exec-log"
-                     ? "no line is one of -d exec or -d cpu"
-                     : "no line is a record of an event that the catalog knows; logs of -d exec "
-                       "and -d cpu need --pack exec-log");
+    session.fail(replay.format() == "exec-log"
+                     ? "no line is one of -d exec or -d cpu: is this such a log?"
+                     : "no line is a record of an event that the catalog knows: is this a trace of "
+                       "QEMU? Logs of -d exec and -d cpu need --pack exec-log");
   }
   if (replay.mismatches() > 0)
     session.note(replay.catalog_path() +

@@ -100,9 +100,17 @@ Result<void> TraceReplay::load_catalog(TraceInput::Format format) {
 void TraceReplay::note_left_out() {
   for (const auto& pack : packs_) {
     const auto* const bound = engine_.bound(pack->name);
-    for (const auto& mistake : bound->mistakes().lines()) notes_.push_back(mistake);
+    const auto& mistakes = bound->mistakes().lines();
+    pack_mistakes_.insert(pack_mistakes_.end(), mistakes.begin(), mistakes.end());
     std::vector<std::string> metrics;
-    for (const auto& [metric, why] : bound->not_offered()) metrics.push_back(metric);
+    for (const auto& each : bound->left_out()) {
+      const auto& metric = each.rule->metric;
+      const auto missing = bound->not_offered();
+      const bool offered =
+          std::ranges::none_of(missing, [&](const auto& other) { return other.first == metric; });
+      if (each.lacks_events && !offered && std::ranges::find(metrics, metric) == metrics.end())
+        metrics.push_back(metric);
+    }
     if (metrics.empty()) continue;
     notes_.push_back("pack " + pack->name + ": " + counted(metrics.size(), "metric") +
                      " left out, since " + catalog_path_ +

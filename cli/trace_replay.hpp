@@ -84,6 +84,8 @@ class TraceReplay final : public trace::RecordSink {
   [[nodiscard]] const std::optional<Span>& span() const { return span_; }
   /// What a person should know about what was read; one line each.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+  /// What in the packs does not fit the catalog: FILE:LINE: and why.
+  [[nodiscard]] const std::vector<std::string>& pack_mistakes() const { return pack_mistakes_; }
 
  private:
   [[nodiscard]] Result<void> load_catalog(trace::TraceInput::Format format);
@@ -104,6 +106,7 @@ class TraceReplay final : public trace::RecordSink {
   std::vector<ReplayedFile> files_;
   std::optional<Span> span_;
   std::vector<std::string> notes_;
+  std::vector<std::string> pack_mistakes_;
 };
 
 }  // namespace qemon::cli

@@ -104,6 +104,24 @@ std::string check_duration(const std::string& text) {
   return seconds ? std::string() : seconds.error().detail;
 }
 
+void attach_vm(const Invocation& invocation, Session& session) {
+  Json body;
+  body["address"] = invocation.address;
+  const Result<Json> answer =
+      session.client().post("/v1/vms/" + percent_encode(invocation.vm) + "/attach", body);
+  if (!answer) return session.fail(answer.error().detail);
+  if (session.json()) return session.print(*answer);
+  session.out() << printable(invocation.vm) << ": watched, see qemon status\n";
+}
+
+void detach_vm(const Invocation& invocation, Session& session) {
+  const Result<Json> answer =
+      session.client().post("/v1/vms/" + percent_encode(invocation.vm) + "/detach", Json::object());
+  if (!answer) return session.fail(answer.error().detail);
+  if (session.json()) return session.print(*answer);
+  session.out() << printable(invocation.vm) << ": no longer watched\n";
+}
+
 }  // namespace
 
 void add_vm_commands(CLI::App& app, Invocation& invocation) {
@@ -112,6 +130,30 @@ void add_vm_commands(CLI::App& app, Invocation& invocation) {
 
   CLI::App* const list = vm->add_subcommand("list", "List the VMs that qemond watches");
   list->callback([&invocation] { invocation.command = list_vms; });
+
+  CLI::App* const attach =
+      vm->add_subcommand("attach", "Watch one more VM, until it is detached or qemond ends");
+  attach->add_option("NAME", invocation.vm, "What it is to be called")
+      ->required()
+      ->type_name("")
+      ->check(not_empty());
+  attach
+      ->add_option(
+          "ADDRESS", invocation.address,
+          "unix:PATH or tcp:HOST:PORT of its QMP monitor; hmp: in front for a human monitor")
+      ->required()
+      ->type_name("")
+      ->check(not_empty());
+  attach->footer("Example:\n  qemon vm attach web3 unix:/run/vms/web3.qmp");
+  attach->callback([&invocation] { invocation.command = attach_vm; });
+
+  CLI::App* const detach =
+      vm->add_subcommand("detach", "Put a VM's tracing back as it was found and leave it");
+  detach->add_option("NAME", invocation.vm, "Name of the VM")
+      ->required()
+      ->type_name("")
+      ->check(not_empty());
+  detach->callback([&invocation] { invocation.command = detach_vm; });
 
   CLI::App* const release = vm->add_subcommand(
       "release", "Lend a VM's monitor to another program, since it serves one at a time");

@@ -5,10 +5,15 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include "base/version.hpp"
+#include "daemon/collector.hpp"
+#include "daemon/config_file.hpp"
+#include "daemon/event_pattern.hpp"
 #include "exporters/pack_check.hpp"
 #include "exporters/pack_library.hpp"
 
@@ -16,6 +21,8 @@ namespace qemon::daemon {
 namespace {
 
 constexpr std::size_t name_length_max = 64;
+constexpr std::uint64_t default_trace_space_bytes = 1ULL << 30;
+constexpr const char* default_listen = "127.0.0.1:9749";
 
 /// Splits NAME=VALUE at the first `=`.
 std::optional<std::pair<std::string, std::string>> split_assignment(const std::string& text) {
@@ -24,30 +31,17 @@ std::optional<std::pair<std::string, std::string>> split_assignment(const std::s
   return std::pair{text.substr(0, at), text.substr(at + 1)};
 }
 
-/// Names are label values, words on the command line and parts of file names, so they stay plain.
-bool is_valid_name(const std::string& name) {
-  return !name.empty() && name.size() <= name_length_max && name.front() != '-' &&
-         name.front() != '.' && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '_' || c == '-' || c == '.' || c == ':' || c == '@' || c == '+';
-         });
-}
-
 class Checker {
  public:
   void add_vm(const std::string& option, Config& config) {
     const auto parts = split_assignment(option);
-    if (!parts || !is_valid_name(parts->first)) {
+    if (!parts || !is_valid_vm_name(parts->first)) {
       return fail("--vm " + option +
                   ": write NAME=ADDRESS, with a name of 1 to 64 letters, digits and _-.:@+, "
                   "for instance web1=unix:/run/vms/web1.qmp");
     }
     auto endpoint = qmp::parse_endpoint(parts->second);
     if (!endpoint) return fail("--vm " + option + ": " + endpoint.error().detail);
-    if (endpoint->protocol == qmp::Protocol::hmp) {
-      return fail("--vm " + option +
-                  ": a human monitor cannot be used yet: give QEMU a QMP monitor with -qmp");
-    }
     const bool taken = std::any_of(config.vms.begin(), config.vms.end(),
                                    [&](const VmConfig& vm) { return vm.name == parts->first; });
     if (taken) return fail("--vm " + option + ": the name " + parts->first + " is given twice");
@@ -56,16 +50,59 @@ class Checker {
 
   void add_catalog(const std::string& option, Config& config) {
     const auto parts = split_assignment(option);
-    const bool named = parts && is_valid_name(parts->first);
+    const bool named = parts && is_valid_vm_name(parts->first);
     const auto path = named ? parts->second : option;
     if (path.empty()) return fail("--trace-events " + option + ": the file's path is missing");
     bool used = !named;
     for (auto& vm : config.vms) {
-      if (named && vm.name != parts->first) continue;
-      if (named || vm.catalog.empty()) vm.catalog = path;
+      if (!named || vm.name != parts->first) continue;
+      vm.settings.catalog = path;
       used = true;
     }
+    if (!named) config.catalog = path;
     if (!used) fail("--trace-events " + option + ": there is no --vm " + parts->first);
+  }
+
+  void add_discovery(const std::string& option, Config& config) {
+    DiscoveryRule rule;
+    rule.sockets = option;
+    if (option.starts_with("hmp:")) {
+      rule.protocol = qmp::Protocol::hmp;
+      rule.sockets = option.substr(4);
+    }
+    if (rule.sockets.empty() || rule.sockets.front() != '/')
+      return fail("--discover " + option +
+                  ": write an absolute path with * or ?, for instance '/run/vms/*.qmp'");
+    config.discovery.push_back(std::move(rule));
+  }
+
+  void add_pack(const std::string& option, Config& config) {
+    const auto parts = split_assignment(option);
+    MatchingSettings matching{parts ? parts->first : "*", {}};
+    const auto name = parts ? parts->second : option;
+    if (!exporters::is_pack_name(name))
+      return fail("--pack " + option +
+                  ": write the name of a pack, or VM=NAME; see qemon pack list");
+    matching.settings.packs.insert(name);
+    config.settings.push_back(std::move(matching));
+  }
+
+  void add_collector(const std::string& option, Config& config) {
+    const auto last = option.rfind('=');
+    const auto wrong = [&] {
+      fail("--collector " + option +
+           ": write NAME=on, NAME=off or NAME=30s, with VM= in front for some VMs");
+    };
+    if (last == std::string::npos) return wrong();
+    const auto parts = split_assignment(option.substr(0, last));
+    MatchingSettings matching{parts ? parts->first : "*", {}};
+    const auto name = parts ? parts->second : option.substr(0, last);
+    const auto settings = parse_collector_settings(option.substr(last + 1));
+    if (!settings) return wrong();
+    if (auto problem = unknown_collector(name); !problem.empty())
+      return fail("--collector " + option + ": " + problem);
+    matching.settings.collectors[name] = *settings;
+    config.settings.push_back(std::move(matching));
   }
 
   void fail(const std::string& text) { mistakes_.push_back(text); }
@@ -74,14 +111,6 @@ class Checker {
  private:
   std::vector<std::string> mistakes_;
 };
-
-/// Named catalogs first, so that the one without a name is for the rest only.
-void order_catalogs(std::vector<std::string>& options) {
-  std::stable_partition(options.begin(), options.end(), [](const std::string& option) {
-    const auto parts = split_assignment(option);
-    return parts && is_valid_name(parts->first);
-  });
-}
 
 void check_listen(const std::string& listen, Checker& checker) {
   const auto colon = listen.rfind(':');
@@ -108,33 +137,42 @@ void complete(Config& config, Checker& checker) {
   }
   if (config.control_socket.empty())
     config.control_socket = config.runtime_directory + "/control.sock";
+  if (config.listen.empty()) config.listen = default_listen;
+  if (config.log_level.empty()) config.log_level = "info";
+  if (!config.trace_space_bytes) config.trace_space_bytes = default_trace_space_bytes;
   check_listen(config.listen, checker);
 }
 
-/// Checks the packs of --pack-dir, against the catalogs of --trace-events or the installed one.
-/// True if all is right; mistakes were printed.
-bool check_packs(const Config& config) {
+/// The mistakes in the packs of --pack-dir, against the catalogs that are told or the installed
+/// one, and packs that there are none of.
+std::vector<std::string> check_packs(const Config& config) {
   exporters::PackLibrary library;
   auto mistakes = library.load(exporters::shipped_pack_folder(), config.pack_folders);
-  std::vector<std::string> paths;
-  for (const auto& vm : config.vms)
-    if (!vm.catalog.empty() && std::find(paths.begin(), paths.end(), vm.catalog) == paths.end())
-      paths.push_back(vm.catalog);
-  const auto catalogs = exporters::load_catalogs(paths);
+  std::set<std::string> paths;
+  std::set<std::string> wanted;
+  const auto note = [&](const VmSettings& settings) {
+    if (!settings.catalog.empty()) paths.insert(settings.catalog);
+    wanted.insert(settings.packs.begin(), settings.packs.end());
+  };
+  for (const auto& vm : config.vms) note(vm.settings);
+  for (const auto& matching : config.settings) note(matching.settings);
+  if (!config.catalog.empty()) paths.insert(config.catalog);
+  if (mistakes.empty()) {
+    for (const auto& name : wanted)
+      if (!library.find(name)) mistakes.push_back(library.no_such_pack(name));
+  }
+  const auto catalogs = exporters::load_catalogs({paths.begin(), paths.end()});
   if (!catalogs && (!paths.empty() || !config.pack_folders.empty()))
     mistakes.push_back(catalogs.error().detail);
-  if (catalogs && mistakes.empty()) {
-    for (const auto& folder : config.pack_folders) {
-      std::error_code error;
-      for (const auto& file : exporters::pack_files(folder, error)) {
-        const auto check = exporters::check_pack_file(file, *catalogs);
-        mistakes.insert(mistakes.end(), check.mistakes.lines().begin(),
-                        check.mistakes.lines().end());
-      }
+  if (!catalogs || !mistakes.empty()) return mistakes;
+  for (const auto& folder : config.pack_folders) {
+    std::error_code error;
+    for (const auto& file : exporters::pack_files(folder, error)) {
+      const auto check = exporters::check_pack_file(file, *catalogs);
+      mistakes.insert(mistakes.end(), check.mistakes.lines().begin(), check.mistakes.lines().end());
     }
   }
-  for (const auto& mistake : mistakes) std::cerr << "qemond: " << mistake << '\n';
-  return mistakes.empty();
+  return mistakes;
 }
 
 }  // namespace
@@ -146,79 +184,208 @@ std::string default_runtime_directory() {
                                                    : std::string();
 }
 
-ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
-  ParsedCommandLine parsed;
-  auto& config = parsed.config;
+namespace {
+
+/// What the command line says in words, before it is checked.
+struct Words {
   std::vector<std::string> vms;
   std::vector<std::string> catalogs;
-  CLI::App app(
-      "qemond watches running QEMU virtual machines: it switches their trace events on and off, "
-      "follows\n"
-      "the trace and serves Prometheus metrics. It is controlled with qemon.",
-      "qemond");
+  std::vector<std::string> discovery;
+  std::vector<std::string> packs;
+  std::vector<std::string> collectors;
+  std::string trace_space;
+};
+
+void add_options(CLI::App& app, Config& config, Words& words) {
+  const auto repeated = [&](const char* name, std::vector<std::string>& into, const char* help,
+                            const char* type) {
+    app.add_option(name, into, help)->type_name(type)->allow_extra_args(false);
+  };
   app.set_version_flag("--version", "qemond " + std::string(version));
-  app.add_option("--vm", vms,
-                 "A VM: NAME=unix:PATH or NAME=tcp:HOST:PORT of its QMP monitor; may be repeated")
-      ->type_name("NAME=ADDRESS")
-      ->allow_extra_args(false);
-  app.add_option("--listen", config.listen,
-                 "Where /metrics is served, read-only; port 0 lets the system choose")
-      ->type_name("ADDRESS:PORT")
-      ->capture_default_str();
   app.add_option(
-         "--trace-events", catalogs,
-         "trace-events-all of the QEMU of all VMs, or of VM NAME; found by itself otherwise")
-      ->type_name("[NAME=]FILE")
-      ->allow_extra_args(false);
+         "--config", config.file,
+         std::string("Configuration file [") + default_config_file + ", if no --vm is given]")
+      ->type_name("FILE");
+  repeated("--vm", words.vms,
+           "A VM: NAME=unix:PATH or NAME=tcp:HOST:PORT of its QMP monitor, NAME=hmp:unix:PATH or "
+           "NAME=hmp:tcp:HOST:PORT of its human monitor; may be repeated",
+           "NAME=ADDRESS");
+  repeated("--discover", words.discovery,
+           "Every socket that matches is the QMP monitor of a VM, for instance '/run/vms/*.qmp'; "
+           "with hmp: in front the human monitor",
+           "[hmp:]GLOB");
+  app.add_option(
+         "--listen", config.listen,
+         std::string("Where /metrics is served, read-only; port 0 lets the system choose [") +
+             default_listen + "]")
+      ->type_name("ADDRESS:PORT");
+  repeated("--trace-events", words.catalogs,
+           "trace-events-all of the QEMU of all VMs, or of VM NAME; found by itself otherwise",
+           "[NAME=]FILE");
+  repeated("--pack", words.packs,
+           "A pack that is on from the beginning, on all VMs or those that match", "[VM=]NAME");
+  repeated(
+      "--collector", words.collectors,
+      "Whether and how often a collector asks, for all VMs or those that match: on, off or 30s",
+      "[VM=]NAME=VALUE");
+  repeated("--pack-dir", config.pack_folders,
+           "Folder of packs of your own (*.yaml), besides those that ship; may be repeated", "DIR");
   app.add_option("--control-socket", config.control_socket,
                  "Unix socket for qemon [RUNTIME-DIR/control.sock]")
       ->type_name("PATH");
   app.add_option("--runtime-dir", config.runtime_directory,
                  "For the control socket and trace files [/run/qemond or $XDG_RUNTIME_DIR/qemond]")
       ->type_name("DIR");
-  app.add_option("--pack-dir", config.pack_folders,
-                 "Folder of packs of your own (*.yaml), besides those that ship; may be repeated")
-      ->type_name("DIR")
-      ->allow_extra_args(false);
-  app.add_option("--trace-space", config.trace_space_bytes,
+  app.add_option("--trace-space", words.trace_space,
                  "Most bytes of unread trace, and of growth of a log followed in place, per VM; "
-                 "events go off beyond")
-      ->type_name("BYTES")
-      ->transform(CLI::AsSizeValue(false))
-      ->capture_default_str();
-  app.add_option("--log-level", config.log_level, "error, warn, info or debug")
+                 "events go off beyond [1GiB]")
+      ->type_name("SIZE");
+  app.add_option("--log-level", config.log_level, "error, warn, info or debug [info]")
       ->check(CLI::IsMember({"error", "warn", "info", "debug"}))
-      ->capture_default_str();
+      ->type_name("LEVEL");
   app.add_flag(
       "--check", config.check_only,
-      "Check the command line and the packs of --pack-dir and exit: 0 if all is right, else 2");
+      "Check the command line, the configuration and the packs and exit: 0 if all is right, "
+      "else 2");
   app.footer(
+      "Every option but --config and --check can also be in the configuration file; the command "
+      "line comes first.\n"
       "Example:\n  qemond --vm web1=unix:/run/vms/web1.qmp --vm arm=tcp:127.0.0.1:4444\n"
       "QEMU needs a monitor of its own for qemond: -qmp unix:/run/vms/web1.qmp,server=on,wait=off");
+}
+
+/// Puts what the command line says in words into `config`, behind what the file says.
+void add_words(const Words& words, Config& config, Checker& checker) {
+  for (const auto& vm : words.vms) checker.add_vm(vm, config);
+  for (const auto& catalog : words.catalogs) checker.add_catalog(catalog, config);
+  for (const auto& rule : words.discovery) checker.add_discovery(rule, config);
+  for (const auto& pack : words.packs) checker.add_pack(pack, config);
+  for (const auto& collector : words.collectors) checker.add_collector(collector, config);
+  if (!words.trace_space.empty()) {
+    config.trace_space_bytes = parse_size(words.trace_space);
+    if (!config.trace_space_bytes)
+      checker.fail("--trace-space " + words.trace_space +
+                   ": write a size, for instance 64MiB or 1GiB");
+  }
+}
+
+/// What the command line tells takes the place of what the file tells.
+Config merge(Config file, Config line) {
+  const auto choose = [](std::string& into, std::string& from) {
+    if (!from.empty()) into = std::move(from);
+  };
+  choose(file.listen, line.listen);
+  choose(file.control_socket, line.control_socket);
+  choose(file.runtime_directory, line.runtime_directory);
+  choose(file.log_level, line.log_level);
+  file.file = line.file;
+  file.check_only = line.check_only;
+  file.pack_folders.insert(file.pack_folders.end(), line.pack_folders.begin(),
+                           line.pack_folders.end());
+  return file;
+}
+
+/// The status to exit with if there is nothing to run: help, version, or a command line that cannot
+/// be parsed. Other mistakes are added to `mistakes`.
+std::optional<int> parse(int argc, const char* const* argv, Config& config,
+                         std::vector<std::string>& mistakes) {
+  CLI::App app(
+      "qemond watches running QEMU virtual machines: it switches their trace events on and off, "
+      "follows\n"
+      "the trace and serves Prometheus metrics. It is controlled with qemon.",
+      "qemond");
+  Words words;
+  Config line;
+  add_options(app, line, words);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {
-    parsed.exit_status = app.exit(done);
-    return parsed;
+    return app.exit(done);
   } catch (const CLI::ParseError& error) {
-    std::cerr << "qemond: " << error.what() << ": see qemond --help\n";
-    parsed.exit_status = 2;
-    return parsed;
+    mistakes.push_back(std::string(error.what()) + ": see qemond --help");
+    return std::nullopt;
   }
+  const bool configured = !line.file.empty();
+  if (!configured && words.vms.empty() && words.discovery.empty() &&
+      ::access(default_config_file, F_OK) == 0)
+    line.file = default_config_file;
   Checker checker;
-  for (const auto& vm : vms) checker.add_vm(vm, config);
-  order_catalogs(catalogs);
-  for (const auto& catalog : catalogs) checker.add_catalog(catalog, config);
+  Config file;
+  exporters::Mistakes in_file(line.file);
+  if (!line.file.empty()) read_config_file(line.file, file, in_file);
+  config = merge(std::move(file), std::move(line));
+  add_words(words, config, checker);
   complete(config, checker);
-  if (vms.empty())
+  if (config.vms.empty() && config.discovery.empty() && config.file.empty()) {
     checker.fail(
-        "no VM to watch: give --vm NAME=ADDRESS, for instance --vm web1=unix:/run/vms/web1.qmp");
-  for (const auto& mistake : checker.mistakes()) std::cerr << "qemond: " << mistake << '\n';
-  if (!checker.mistakes().empty())
+        "no VM to watch: give --vm NAME=ADDRESS, for instance --vm web1=unix:/run/vms/web1.qmp, or "
+        "--discover or --config");
+  }
+  mistakes.insert(mistakes.end(), in_file.lines().begin(), in_file.lines().end());
+  mistakes.insert(mistakes.end(), checker.mistakes().begin(), checker.mistakes().end());
+  config.arguments.assign(argv, argv + argc);
+  return std::nullopt;
+}
+
+}  // namespace
+
+ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
+  ParsedCommandLine parsed;
+  std::vector<std::string> mistakes;
+  parsed.exit_status = parse(argc, argv, parsed.config, mistakes);
+  if (parsed.exit_status) return parsed;
+  if (mistakes.empty() && parsed.config.check_only) mistakes = check_packs(parsed.config);
+  for (const auto& mistake : mistakes) std::cerr << "qemond: " << mistake << '\n';
+  if (!mistakes.empty()) {
     parsed.exit_status = 2;
-  else if (config.check_only)
-    parsed.exit_status = check_packs(config) ? 0 : 2;
+  } else if (parsed.config.check_only) {
+    parsed.exit_status = 0;
+  }
   return parsed;
+}
+
+std::vector<std::string> parse_again(const Config& before, Config& config) {
+  std::vector<const char*> argv;
+  for (const auto& argument : before.arguments) argv.push_back(argument.c_str());
+  std::vector<std::string> mistakes;
+  parse(static_cast<int>(argv.size()), argv.data(), config, mistakes);
+  return mistakes;
+}
+
+VmSettings Config::settings_of(const std::string& name, const VmSettings& own) const {
+  VmSettings all;
+  all.catalog = catalog;
+  const auto add = [&](const VmSettings& some) {
+    if (!some.catalog.empty()) all.catalog = some.catalog;
+    all.packs.insert(some.packs.begin(), some.packs.end());
+    for (const auto& [collector, told] : some.collectors) {
+      auto& into = all.collectors[collector];
+      if (told.on) into.on = told.on;
+      if (told.interval) into.interval = told.interval;
+    }
+  };
+  for (const auto& matching : settings)
+    if (matches_glob(matching.pattern, name)) add(matching.settings);
+  add(own);
+  return all;
+}
+
+bool is_valid_vm_name(std::string_view name) {
+  return !name.empty() && name.size() <= name_length_max && name.front() != '-' &&
+         name.front() != '.' && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-' || c == '.' || c == ':' || c == '@' || c == '+';
+         });
+}
+
+std::string name_of_endpoint(const qmp::Endpoint& endpoint) {
+  if (endpoint.transport == qmp::Transport::tcp)
+    return endpoint.host + ":" + std::to_string(endpoint.port);
+  auto name = std::filesystem::path(endpoint.path).stem().string();
+  for (char& each : name)
+    if (!is_valid_vm_name(std::string("x") + each)) each = '_';
+  name.resize(std::min(name.size(), name_length_max));
+  return is_valid_vm_name(name) ? name : "vm" + name.substr(0, name_length_max - 2);
 }
 
 }  // namespace qemon::daemon

@@ -1,9 +1,13 @@
-// What qemond is told to do: the command line, checked.
+// What qemond is told to do: the command line and the configuration file, checked.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -11,21 +15,62 @@
 
 namespace qemon::daemon {
 
+/// Of one collector, as far as it is told; see daemon/collector.hpp for the defaults.
+struct CollectorSettings {
+  std::optional<bool> on;
+  std::optional<std::chrono::milliseconds> interval;
+
+  bool operator==(const CollectorSettings&) const = default;
+};
+
+/// What can be told for one VM or for several.
+struct VmSettings {
+  std::string catalog;          ///< Path of its trace-events-all; empty to look for it.
+  std::set<std::string> packs;  ///< To switch on.
+  std::map<std::string, CollectorSettings> collectors;
+
+  bool operator==(const VmSettings&) const = default;
+};
+
 struct VmConfig {
-  std::string name;  ///< The label `vm`.
+  std::string name;  ///< The label `vm`; empty for the VM's own, else that of its socket.
   qmp::Endpoint endpoint;
-  std::string catalog;  ///< Path of its trace-events-all; empty to look for it.
+  VmSettings settings;
+
+  bool operator==(const VmConfig&) const = default;
+};
+
+/// Sockets that appear and vanish; each is a VM.
+struct DiscoveryRule {
+  std::string sockets;  ///< A pattern of paths, as glob(7) describes it.
+  qmp::Protocol protocol = qmp::Protocol::qmp;
+
+  bool operator==(const DiscoveryRule&) const = default;
+};
+
+/// Settings for the VMs whose names match.
+struct MatchingSettings {
+  std::string pattern;  ///< With * and ?.
+  VmSettings settings;
 };
 
 struct Config {
+  std::string file;  ///< The configuration file; empty if there is none.
   std::vector<VmConfig> vms;
-  std::string listen = "127.0.0.1:9749";
+  std::vector<DiscoveryRule> discovery;
+  std::vector<MatchingSettings> settings;
+  std::string catalog;  ///< For VMs without one of their own.
+  std::string listen;
   std::string runtime_directory;  ///< Holds trace files, and the control socket by default.
   std::string control_socket;
   std::vector<std::string> pack_folders;  ///< The user's, besides those that ship.
-  std::string log_level = "info";
-  std::uint64_t trace_space_bytes = 1ULL << 30;  ///< See --trace-space.
+  std::string log_level;
+  std::optional<std::uint64_t> trace_space_bytes;  ///< See --trace-space.
   bool check_only = false;
+  std::vector<std::string> arguments;  ///< The command line.
+
+  /// The settings of a VM of that name: what matches, in the order of the file, and then its own.
+  [[nodiscard]] VmSettings settings_of(const std::string& name, const VmSettings& own) const;
 };
 
 /// Either a configuration to run with, or the status to exit with at once (0 after --help and
@@ -36,7 +81,21 @@ struct ParsedCommandLine {
 };
 [[nodiscard]] ParsedCommandLine parse_command_line(int argc, const char* const* argv);
 
+/// The configuration as it is now, with the command line of `before`. All mistakes are returned, a
+/// line each; then `config` is not to be used.
+[[nodiscard]] std::vector<std::string> parse_again(const Config& before, Config& config);
+
 /// /run/qemond for root, else $XDG_RUNTIME_DIR/qemond; empty if there is neither.
 [[nodiscard]] std::string default_runtime_directory();
+
+/// Names are label values, words on the command line and parts of file names, so they stay plain.
+[[nodiscard]] bool is_valid_vm_name(std::string_view name);
+
+/// "on", "off" or an interval such as "30s", which also means on; nothing if it is none of them.
+[[nodiscard]] std::optional<CollectorSettings> parse_collector_settings(std::string_view text);
+
+/// The name that a VM has by its address when it has no other: that of the socket's file without
+/// its extension, or HOST:PORT.
+[[nodiscard]] std::string name_of_endpoint(const qmp::Endpoint& endpoint);
 
 }  // namespace qemon::daemon

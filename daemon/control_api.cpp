@@ -120,20 +120,24 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
     if (!post) co_return wrong_method("POST");
     co_return release(path[2], request);
   }
+  if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "attach")
+    co_return post ? attach(path[2], request) : wrong_method("POST");
+  if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "detach")
+    co_return post ? detach(path[2]) : wrong_method("POST");
   co_return refuse(404, "qemond " + std::string(version) + " knows no " + request.path +
                             ": qemon and qemond are probably of different versions");
 }
 
 HttpResponse ControlApi::vms() const {
   auto list = json::array();
-  for (const auto& vm : vms_) list.push_back(to_json(*vm));
+  for (const auto& vm : fleet_.vms()) list.push_back(to_json(*vm));
   return answer({{"vms", std::move(list)}});
 }
 
 HttpResponse ControlApi::status() const {
   const std::chrono::duration<double> uptime = std::chrono::steady_clock::now() - started_;
   auto list = json::array();
-  for (const auto& vm : vms_) list.push_back(to_json(*vm));
+  for (const auto& vm : fleet_.vms()) list.push_back(to_json(*vm));
   return answer({{"version", version},
                  {"pid", ::getpid()},
                  {"uptime_seconds", std::round(uptime.count() * 1000) / 1000},
@@ -146,9 +150,9 @@ HttpResponse ControlApi::list_events(const HttpRequest& request) const {
   const auto* pattern = request.parameter("pattern");
   const auto* only = request.parameter("vm");
   const auto* enabled = request.parameter("enabled");
-  if (only != nullptr && find(*only) == nullptr) return no_such_vm(*only);
+  if (only != nullptr && !fleet_.find(*only)) return no_such_vm(*only);
   auto list = json::array();
-  for (const auto& vm : vms_) {
+  for (const auto& vm : fleet_.vms()) {
     if (only != nullptr && vm->name() != *only) continue;
     auto events = json::array();
     for (const auto& row : vm->list_events(pattern != nullptr ? *pattern : "",
@@ -166,12 +170,12 @@ HttpResponse ControlApi::list_events(const HttpRequest& request) const {
 asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
   auto wish = parse_wish(request, "patterns", "event names or patterns");
   if (!wish) co_return refuse(400, wish.error().detail);
-  if (!wish->vm.empty() && find(wish->vm) == nullptr) co_return no_such_vm(wish->vm);
-  // VMs live as long as the daemon, and the server is stopped before they go.
-  std::vector<std::pair<Vm*, std::shared_ptr<Vm::SwitchRequest>>> asked;
-  for (const auto& vm : vms_) {
+  if (!wish->vm.empty() && !fleet_.find(wish->vm)) co_return no_such_vm(wish->vm);
+  // Shared, because a VM may be detached while its answer is waited for.
+  std::vector<std::pair<std::shared_ptr<Vm>, std::shared_ptr<Vm::SwitchRequest>>> asked;
+  for (const auto& vm : fleet_.vms()) {
     if (!wish->vm.empty() && vm->name() != wish->vm) continue;
-    asked.emplace_back(vm.get(),
+    asked.emplace_back(vm,
                        vm->ask_to_switch(wish->on, wish->names, std::string(command_line_holder)));
   }
   auto list = json::array();
@@ -191,7 +195,7 @@ asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
 asio::awaitable<HttpResponse> ControlApi::switch_packs(HttpRequest request) {
   auto wish = parse_wish(request, "packs", "names of packs");
   if (!wish) co_return refuse(400, wish.error().detail);
-  if (!wish->vm.empty() && find(wish->vm) == nullptr) co_return no_such_vm(wish->vm);
+  if (!wish->vm.empty() && !fleet_.find(wish->vm)) co_return no_such_vm(wish->vm);
   for (const auto& name : wish->names) {
     const auto pack = packs_.find(name);
     if (!pack) co_return refuse(404, packs_.no_such_pack(name));
@@ -200,10 +204,10 @@ asio::awaitable<HttpResponse> ControlApi::switch_packs(HttpRequest request) {
           400, "pack " + name +
                    " reads logs of -d exec, which qemond does not follow: use qemon replay");
   }
-  std::vector<std::pair<Vm*, std::shared_ptr<Vm::SwitchRequest>>> asked;
-  for (const auto& vm : vms_) {
+  std::vector<std::pair<std::shared_ptr<Vm>, std::shared_ptr<Vm::SwitchRequest>>> asked;
+  for (const auto& vm : fleet_.vms()) {
     if (!wish->vm.empty() && vm->name() != wish->vm) continue;
-    asked.emplace_back(vm.get(), vm->ask_to_switch_packs(wish->on, wish->names));
+    asked.emplace_back(vm, vm->ask_to_switch_packs(wish->on, wish->names));
   }
   auto list = json::array();
   for (auto& [vm, pending] : asked) {
@@ -225,17 +229,17 @@ asio::awaitable<HttpResponse> ControlApi::switch_packs(HttpRequest request) {
 asio::awaitable<HttpResponse> ControlApi::list_packs(HttpRequest request) {
   const auto executor = co_await asio::this_coro::executor;
   const auto* only = request.parameter("vm");
-  if (only != nullptr && find(*only) == nullptr) co_return no_such_vm(*only);
+  if (only != nullptr && !fleet_.find(*only)) co_return no_such_vm(*only);
   auto list = json::array();
   // A copy, since they may be loaded anew meanwhile.
   const auto packs = packs_.packs();
   for (const auto& [name, pack] : packs) {
     auto entry = to_json(*pack);
     auto vms = json::array();
-    for (const auto& vm : vms_) {
+    for (const auto& vm : fleet_.vms()) {
       if (pack->exec_log || (only != nullptr && vm->name() != *only)) continue;
       auto fit = to_json(vm->name(), vm->fit(*pack));
-      const bool unknown = vm->events().size() == 0;
+      const bool unknown = vm->router() == nullptr;  // Not attached yet, or gone.
       fit["error"] =
           unknown ? "is " + std::string(to_string(vm->state())) + ": " + vm->reason() : "";
       vms.push_back(std::move(fit));
@@ -259,13 +263,19 @@ HttpResponse ControlApi::show_pack(const std::string& name) const {
 
 HttpResponse ControlApi::reload() {
   const auto mistakes = reload_();
-  return answer(
-      {{"reloaded", mistakes.empty()}, {"packs", packs_.packs().size()}, {"mistakes", mistakes}});
+  auto warnings = json::array();
+  for (const auto& vm : fleet_.vms())
+    for (const auto& mistake : vm->pack_mistakes())
+      warnings.push_back({{"vm", vm->name()}, {"why", mistake}});
+  return answer({{"reloaded", mistakes.empty()},
+                 {"packs", packs_.packs().size()},
+                 {"mistakes", mistakes},
+                 {"warnings", std::move(warnings)}});
 }
 
 HttpResponse ControlApi::release(const std::string& name, const HttpRequest& request) const {
-  auto* vm = find(name);
-  if (vm == nullptr) return no_such_vm(name);
+  const auto vm = fleet_.find(name);
+  if (!vm) return no_such_vm(name);
   const auto body = parse_body(request);
   const auto seconds = body.is_discarded() ? json::const_iterator() : body.find("seconds");
   if (body.is_discarded() || seconds == body.end() || !seconds->is_number() ||
@@ -277,16 +287,27 @@ HttpResponse ControlApi::release(const std::string& name, const HttpRequest& req
   return answer({{"vm", name}, {"released_for_seconds", seconds->get<double>()}});
 }
 
-Vm* ControlApi::find(const std::string& name) const {
-  for (const auto& vm : vms_) {
-    if (vm->name() == name) return vm.get();
-  }
-  return nullptr;
+HttpResponse ControlApi::attach(const std::string& name, const HttpRequest& request) {
+  const auto body = parse_body(request);
+  const auto address = body.is_discarded() ? json::const_iterator() : body.find("address");
+  if (body.is_discarded() || address == body.end() || !address->is_string())
+    return refuse(400,
+                  "\"address\" must be that of a monitor, for instance unix:/run/vms/web1.qmp");
+  const auto attached = fleet_.attach(name, address->get<std::string>());
+  if (!attached) return refuse(400, attached.error().detail);
+  return answer({{"vm", name}, {"address", *address}});
+}
+
+HttpResponse ControlApi::detach(const std::string& name) {
+  if (!fleet_.find(name)) return no_such_vm(name);
+  const auto detached = fleet_.detach(name);
+  if (!detached) return refuse(400, detached.error().detail);
+  return answer({{"vm", name}});
 }
 
 HttpResponse ControlApi::no_such_vm(const std::string& name) const {
   std::string names;
-  for (const auto& vm : vms_) names += (names.empty() ? "" : ", ") + vm->name();
+  for (const auto& vm : fleet_.vms()) names += (names.empty() ? "" : ", ") + vm->name();
   return refuse(404,
                 "there is no VM " + name + ": qemond watches " + (names.empty() ? "none" : names));
 }

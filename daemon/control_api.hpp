@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "daemon/fleet.hpp"
 #include "daemon/http_message.hpp"
 #include "daemon/peer.hpp"
-#include "daemon/vm_metrics.hpp"
 #include "exporters/pack_library.hpp"
 
 namespace qemon::daemon {
@@ -22,8 +22,8 @@ class ControlApi {
     std::string listen;  ///< The address that /metrics is served on, with its port.
     std::string control_socket;
   };
-  ControlApi(const VmList& vms, const exporters::PackLibrary& packs, ControlPolicy policy)
-      : vms_(vms), packs_(packs), policy_(policy) {}
+  ControlApi(Fleet& fleet, const exporters::PackLibrary& packs, ControlPolicy policy)
+      : fleet_(fleet), packs_(packs), policy_(policy) {}
   /// What a request to reload does; it returns the mistakes, a line each, that kept it from
   /// reloading.
   void on_reload(std::function<std::vector<std::string>()> reload) { reload_ = std::move(reload); }
@@ -41,10 +41,11 @@ class ControlApi {
   [[nodiscard]] HttpResponse vms() const;
   [[nodiscard]] HttpResponse list_events(const HttpRequest& request) const;
   [[nodiscard]] HttpResponse release(const std::string& name, const HttpRequest& request) const;
-  [[nodiscard]] Vm* find(const std::string& name) const;
+  [[nodiscard]] HttpResponse attach(const std::string& name, const HttpRequest& request);
+  [[nodiscard]] HttpResponse detach(const std::string& name);
   [[nodiscard]] HttpResponse no_such_vm(const std::string& name) const;
 
-  const VmList& vms_;
+  Fleet& fleet_;
   const exporters::PackLibrary& packs_;
   std::function<std::vector<std::string>()> reload_;
   ControlPolicy policy_;

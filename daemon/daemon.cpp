@@ -13,10 +13,12 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <tuple>
 
 #include "base/version.hpp"
 #include "daemon/control_api.hpp"
 #include "daemon/daemon_metrics.hpp"
+#include "daemon/fleet.hpp"
 #include "daemon/http_server.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/web_api.hpp"
@@ -59,10 +61,13 @@ class Daemon {
                      packs_,
                      read_buffer_,
                      config.runtime_directory + "/trace",
-                     config.trace_space_bytes,
+                     config.trace_space_bytes.value_or(0),
+                     {},
+                     {},
                      {}},
-        control_(vms_, packs_, ControlPolicy{::geteuid(), find_group("qemon")}),
-        web_(vms_, page_),
+        fleet_(context_.get_executor(), environment_),
+        control_(fleet_, packs_, ControlPolicy{::geteuid(), find_group("qemon")}),
+        web_(fleet_.vms(), page_),
         server_(context_.get_executor()),
         signals_(context_),
         hangups_(context_, SIGHUP),
@@ -83,17 +88,13 @@ class Daemon {
     environment_.on_round_trip = [this](const std::string& vm, std::chrono::nanoseconds time) {
       metrics_.observe_round_trip(vm, time);
     };
-    for (const auto& vm : config_.vms) {
-      vms_.push_back(std::make_unique<Vm>(context_.get_executor(), vm, environment_));
-    }
     metrics_.add_to(page_, server_);
-    add_vm_metrics(page_, vms_);
-    add_pack_metrics(page_, vms_);
+    add_vm_metrics(page_, fleet_.vms());
+    add_pack_metrics(page_, fleet_.vms());
     control_.on_reload([this] { return reload(); });
-    for (const auto& vm : vms_) {
-      spawn(vm->run());
-      spawn(vm->follow_trace());
-    }
+    environment_.on_gone = [this](const std::string& vm) { metrics_.forget(vm); };
+    fleet_.configure(config_);
+    spawn(fleet_.run());
     // Spawned last and not counted: it is what waits for the others.
     asio::co_spawn(context_, wait_for_end(), [](std::exception_ptr failure) {
       if (failure) std::rethrow_exception(failure);
@@ -116,8 +117,8 @@ class Daemon {
     });
     if (!control) return wrap(control.error(), "--control-socket");
     control_.set_about({*address, config_.control_socket});
-    spdlog::info("qemond {} is serving http://{}/metrics control_socket={} vms={}", version,
-                 *address, config_.control_socket, config_.vms.size());
+    spdlog::info("qemond {} is serving http://{}/metrics control_socket={}", version, *address,
+                 config_.control_socket);
     return Result<void>();
   }
 
@@ -132,15 +133,34 @@ class Daemon {
   /// Loads what can be changed without a restart. Mistakes are returned, and then all stays as it
   /// was.
   std::vector<std::string> reload() {
-    auto mistakes = packs_.load(exporters::shipped_pack_folder(), config_.pack_folders);
+    Config config;
+    auto mistakes = parse_again(config_, config);
+    if (mistakes.empty())
+      mistakes = packs_.load(exporters::shipped_pack_folder(), config.pack_folders);
     if (!mistakes.empty()) {
       for (const auto& mistake : mistakes) spdlog::error("{}", mistake);
       spdlog::error("not reloaded: everything stays as it was mistakes={}", mistakes.size());
       return mistakes;
     }
-    for (const auto& vm : vms_) vm->packs_changed();
-    spdlog::info("reloaded packs={}", packs_.packs().size());
+    take_over(std::move(config));
+    spdlog::info("reloaded packs={} vms={}", packs_.packs().size(), fleet_.vms().size());
     return mistakes;
+  }
+
+  /// The configuration was loaded anew: what can be changed while running is changed.
+  void take_over(Config config) {
+    for (const auto& [name, before, now] :
+         {std::tuple{"listen", config_.listen, config.listen},
+          std::tuple{"control_socket", config_.control_socket, config.control_socket},
+          std::tuple{"runtime_dir", config_.runtime_directory, config.runtime_directory}}) {
+      if (before != now)
+        spdlog::warn("{} takes effect when qemond starts again value={}", name, now);
+    }
+    config_ = std::move(config);
+    environment_.trace_space_bytes = config_.trace_space_bytes.value_or(0);
+    spdlog::set_level(spdlog::level::from_str(config_.log_level));
+    fleet_.configure(config_);
+    for (const auto& vm : fleet_.vms()) vm->packs_changed();
   }
 
   asio::awaitable<void> reload_on_hangup() {
@@ -159,19 +179,19 @@ class Daemon {
     if (!ec) spdlog::info("stopping signal={}", number);
     stopping_ = true;
     hangups_.cancel();
-    for (const auto& vm : vms_) vm->stop();
+    fleet_.stop();
     ended_.expires_at(asio::steady_timer::time_point::max());
     if (running_ > 0) co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
     co_await server_.stop();
   }
 
-  const Config& config_;
+  Config config_;
   asio::io_context context_{1};
   std::vector<char> read_buffer_;
   CatalogFinder catalogs_;
   exporters::PackLibrary packs_;
   VmEnvironment environment_;
-  VmList vms_;
+  Fleet fleet_;
   DaemonMetrics metrics_;
   exporters::MetricsPage page_;
   ControlApi control_;

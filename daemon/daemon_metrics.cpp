@@ -47,4 +47,11 @@ void DaemonMetrics::observe_round_trip(const std::string& vm, std::chrono::nanos
   histogram->Observe(std::chrono::duration<double>(time).count());
 }
 
+void DaemonMetrics::forget(const std::string& vm) {
+  const auto found = round_trips_of_.find(vm);
+  if (found == round_trips_of_.end()) return;
+  round_trips_.Remove(found->second);
+  round_trips_of_.erase(found);
+}
+
 }  // namespace qemon::daemon

@@ -20,6 +20,8 @@ class DaemonMetrics {
 
   /// Adds the families to `page`, which this and `server` must outlive.
   void add_to(exporters::MetricsPage& page, const HttpServer& server);
+  /// Drops what was observed of a VM that is gone.
+  void forget(const std::string& vm);
   void observe_round_trip(const std::string& vm, std::chrono::nanoseconds time);
 
  private:

@@ -9,7 +9,10 @@ bool is_event_pattern(std::string_view text) {
 }
 
 bool matches_event_pattern(std::string_view pattern, std::string_view name) {
-  if (!is_event_pattern(pattern)) return pattern == name;
+  return is_event_pattern(pattern) ? matches_glob(pattern, name) : pattern == name;
+}
+
+bool matches_glob(std::string_view pattern, std::string_view name) {
   // Greedy with one point of return: going back to the latest `*` only is enough, so the time is
   // bounded by pattern length times name length.
   std::size_t p = 0;

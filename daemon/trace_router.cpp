@@ -161,11 +161,11 @@ asio::awaitable<Result<void>> TraceRouter::find_log(qmp::Client& client) {
 }
 
 /// Writes a line to the log and looks which file has it. handle_qmp_command prints each QMP request
-/// as it came, in every version since 6.2; asking for an event with a name of our own leaves
-/// exactly that name there.
+/// as it came, in every version since 6.2, and handle_hmp_command each line of the human monitor;
+/// asking for an event with a name of our own leaves exactly that name there.
 asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(
     qmp::Client& client, std::vector<OpenFile> candidates) {
-  const std::string tracer = "handle_qmp_command";
+  const std::string tracer = options_.human_monitor ? "handle_hmp_command" : "handle_qmp_command";
   const std::string mark =
       "qemon-log-probe-" + std::to_string(Clock::now().time_since_epoch().count());
   const auto path_of = [&](const OpenFile& file) {

@@ -27,7 +27,8 @@ struct TraceRouterOptions {
   std::string vm;               ///< Name of the VM, for file names.
   std::string trace_directory;  ///< Where files of ours are made.
   bool same_host = true;  ///< False for a monitor on another host: its files cannot be followed.
-  bool descriptor_passing = true;  ///< The monitor is a Unix socket.
+  bool descriptor_passing = true;  ///< The monitor is a Unix socket and speaks QMP.
+  bool human_monitor = false;      ///< The monitor speaks HMP only.
   /// A file of ours on a file system without holes is replaced by another one when it has grown to
   /// this.
   std::uint64_t replace_at_bytes = 64ULL << 20;

@@ -54,8 +54,10 @@ std::string_view to_string(VmState state) {
   return "unknown";
 }
 
-Vm::Vm(asio::any_io_executor executor, VmConfig config, VmEnvironment& environment)
+Vm::Vm(asio::any_io_executor executor, VmConfig config, std::string name,
+       VmEnvironment& environment)
     : config_(std::move(config)),
+      name_(std::move(name)),
       environment_(environment),
       wake_timer_(executor),
       feed_timer_(executor),
@@ -141,6 +143,8 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
   settled_ = true;
   set_state(VmState::attached, {});
   next_poll_time_ = Clock::now() + 1s;
+  auto collecting = co_await begin_collecting(client);
+  if (!collecting) note_failure(collecting.error());
   Result<void> going = co_await reconcile(client, nullptr);
   while (state_ == VmState::attached && !stopping_ && !session_ended_) {
     co_await answer_requests(client);
@@ -148,9 +152,19 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
     if (!going) note_failure(going.error());
     going = co_await poll_if_due(client);
     if (!going) note_failure(going.error());
+    if (answering_) {
+      going = co_await collectors_.poll_one(client, *identity_, process_);
+      if (!going && !session_ended_) note_failure(going.error());
+    }
     if (!requests_.empty() || session_ended_ || stopping_ || state_ != VmState::attached) continue;
-    co_await wait(std::min(next_poll_time_, next_flush_time_));
+    auto next = std::min(next_poll_time_, next_flush_time_);
+    if (answering_) next = std::min(next, collectors_.next_due());
+    co_await wait(next);
   }
+  const bool works = !session_ended_ && answering_;
+  if (works) co_await collectors_.finish(client, *identity_, process_);
+  collectors_.end_session();
+  run_state_clock_.lost(Clock::now());
   if (stopping_ && !session_ended_) co_await restore(client);
 }
 
@@ -211,6 +225,7 @@ std::vector<std::string> Vm::degraded() const {
   if (!process_problem_.empty()) lines.push_back(process_problem_);
   if (!catalog_.problem.empty()) lines.push_back(catalog_.problem);
   if (!trace_space_problem_.empty()) lines.push_back(trace_space_problem_);
+  for (auto& problem : collectors_.problems()) lines.push_back(std::move(problem));
   if (!router_) return lines;
   for (auto& problem : router_->problems()) lines.push_back(std::move(problem));
   if (const auto mismatches = router_->totals().mismatches; mismatches > 0) {
@@ -246,6 +261,17 @@ void Vm::wake() {
   wake_timer_.cancel();
 }
 
+void Vm::run_state_is(std::string state) {
+  run_state_ = std::move(state);
+  run_state_clock_.changed(run_state_, Clock::now());
+}
+
+void Vm::for_each_family(const std::function<void(const prometheus::MetricFamily&)>& visit) const {
+  for (const auto& family : run_state_clock_.figures(Clock::now())) visit(family);
+  for (const auto& family : qmp_events_.figures()) visit(family);
+  collectors_.for_each_family(visit);
+}
+
 void Vm::set_state(VmState state, std::string reason) {
   if (state == state_ && reason == reason_) return;
   if (state == VmState::attached) {
@@ -266,6 +292,8 @@ bool Vm::note_failure(const Error& error) {
     return true;
   }
   ++monitor_totals_.timeouts;
+  collectors_.doubt();
+  run_state_clock_.lost(Clock::now());
   if (answering_)
     spdlog::warn("{}: the monitor does not answer command=\"{}\"", name(), error.detail);
   answering_ = false;
@@ -274,6 +302,7 @@ bool Vm::note_failure(const Error& error) {
 }
 
 void Vm::on_qmp_event(const qmp::Event& event) {
+  qmp_events_.count(event);
   // The devices forget what was in flight, so its ends will not come.
   if (event.name == "RESET") engine_.discard_pairs();
   // Any of these may change the run state, which the next poll reads.

@@ -17,8 +17,11 @@
 
 #include "base/result.hpp"
 #include "daemon/catalog_finder.hpp"
+#include "daemon/collector_runner.hpp"
 #include "daemon/config.hpp"
 #include "daemon/leases.hpp"
+#include "daemon/qmp_event_counters.hpp"
+#include "daemon/run_state.hpp"
 #include "daemon/trace_router.hpp"
 #include "exporters/engine.hpp"
 #include "exporters/pack_library.hpp"
@@ -31,6 +34,8 @@ namespace qemon::daemon {
 enum class VmState : std::uint8_t { connecting, attached, busy, released, unreachable };
 /// For people and JSON, for instance "attached".
 [[nodiscard]] std::string_view to_string(VmState state);
+
+class Vm;
 
 /// What became of a wish to switch events, for one VM. Lists hold event names.
 struct SwitchReport {
@@ -80,6 +85,10 @@ struct VmEnvironment {
   std::uint64_t trace_space_bytes = 0;
   /// Called with the round trip time of each monitor command.
   std::function<void(const std::string& vm, std::chrono::nanoseconds)> on_round_trip;
+  /// Called when a VM without a configured name has told its own; gives it the name it is to have.
+  std::function<void(Vm& vm, const std::string& own_name)> on_named;
+  /// Called when no VM has that name any more.
+  std::function<void(const std::string& vm)> on_gone;
 };
 
 /// Totals of a VM's monitor, over all sessions.
@@ -95,7 +104,9 @@ struct MonitorTotals {
 /// done.
 class Vm {
  public:
-  Vm(boost::asio::any_io_executor executor, VmConfig config, VmEnvironment& environment);
+  /// `name` is what it is called until set_name().
+  Vm(boost::asio::any_io_executor executor, VmConfig config, std::string name,
+     VmEnvironment& environment);
   ~Vm();
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
@@ -107,6 +118,12 @@ class Vm {
   boost::asio::awaitable<void> follow_trace();
   /// Asks `run` and `follow_trace` to end.
   void stop();
+
+  void set_name(std::string name) { name_ = std::move(name); }
+  /// What it is told to do from now on. Packs that the settings name newly go on, and those that
+  /// they do not name any more go off.
+  void configure(VmSettings settings);
+  [[nodiscard]] const VmConfig& config() const { return config_; }
 
   /// A wish to switch events, on its way to `run`.
   struct SwitchRequest;
@@ -125,7 +142,7 @@ class Vm {
   /// goes on.
   void release(std::chrono::milliseconds duration);
 
-  [[nodiscard]] const std::string& name() const { return config_.name; }
+  [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::string address() const { return qmp::to_string(config_.endpoint); }
   [[nodiscard]] VmState state() const { return state_; }
   /// Why the state is what it is, or what is wrong with the monitor; may be empty.
@@ -148,8 +165,13 @@ class Vm {
   [[nodiscard]] const trace::EventTable& events() const { return events_; }
   [[nodiscard]] const exporters::TraceCounters& counters() const { return engine_.counters(); }
   [[nodiscard]] exporters::Engine& engine() { return engine_; }
+  /// What in the packs that are on does not fit the VM's events: FILE:LINE: and why.
+  [[nodiscard]] std::vector<std::string> pack_mistakes() const;
   /// The packs that are on, also while the VM is away.
   [[nodiscard]] const std::set<std::string>& packs_on() const { return packs_on_; }
+  [[nodiscard]] const CollectorRunner& collectors() const { return collectors_; }
+  /// Run state, QMP events and what the collectors found, without the label `vm`.
+  void for_each_family(const std::function<void(const prometheus::MetricFamily&)>& visit) const;
   [[nodiscard]] PackFit fit(const exporters::Pack& pack) const;
   [[nodiscard]] const MonitorTotals& monitor_totals() const { return monitor_totals_; }
   [[nodiscard]] FeedTotals trace_totals() const;
@@ -174,6 +196,8 @@ class Vm {
   boost::asio::awaitable<Result<void>> catch_up(qmp::Client& client);
   boost::asio::awaitable<Result<void>> flush_if_due(qmp::Client& client);
   boost::asio::awaitable<Result<void>> poll_if_due(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> begin_collecting(qmp::Client& client);
+  void run_state_is(std::string state);
   boost::asio::awaitable<void> restore(qmp::Client& client);
   void observe(const std::string& listed);
   boost::asio::awaitable<void> wait(std::chrono::steady_clock::time_point until);
@@ -193,6 +217,8 @@ class Vm {
   void wake();
 
   VmConfig config_;
+  VmSettings settings_;
+  std::string name_;
   VmEnvironment& environment_;
   boost::asio::steady_timer wake_timer_;
   boost::asio::steady_timer feed_timer_;
@@ -214,6 +240,9 @@ class Vm {
   std::string process_problem_;
   std::vector<pid_t> thread_ids_;  // Of vCPUs and I/O threads.
   std::string run_state_;
+  RunStateClock run_state_clock_;
+  QmpEventCounters qmp_events_;
+  CollectorRunner collectors_;
 
   trace::EventTable events_;
   std::size_t known_events_ = 0;  // That the QEMU last attached to has.

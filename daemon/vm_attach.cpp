@@ -51,8 +51,9 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
   find_process(client, threads);
   const bool same_threads = !threads.empty() && threads == thread_ids_;
   thread_ids_ = std::move(threads);
-  run_state_ = identity->run_state;
+  run_state_is(identity->run_state);
   identity_ = std::move(*identity);
+  if (config_.name.empty()) environment_.on_named(*this, identity_->name);
   auto process = found_process_;
   const bool same_process =
       router_ && (process && process_ ? process->same_process(*process_)
@@ -68,6 +69,15 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
   auto routed = co_await router_->attach(client, *backends, process_);
   feed_timer_.cancel();
   co_return routed;
+}
+
+/// Asks once what this QEMU can answer, and lets the collectors begin.
+asio::awaitable<Result<void>> Vm::begin_collecting(qmp::Client& client) {
+  auto commands = co_await qmp::query_commands(client);
+  if (!commands) co_return commands.error();
+  const auto seed = std::hash<std::string>()(name());
+  collectors_.begin_session(std::move(*commands), process_.has_value(), seed);
+  co_return Result<void>();
 }
 
 /// Sets `found_process_`, and `process_problem_` if there should be a process here but none is
@@ -111,7 +121,9 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
   options.vm = name();
   options.trace_directory = environment_.trace_directory;
   options.same_host = qmp::is_on_this_host(config_.endpoint);
-  options.descriptor_passing = config_.endpoint.transport == qmp::Transport::unix_socket;
+  options.human_monitor = config_.endpoint.protocol == qmp::Protocol::hmp;
+  options.descriptor_passing =
+      config_.endpoint.transport == qmp::Transport::unix_socket && !options.human_monitor;
   router_ = std::make_unique<TraceRouter>(std::move(options), events_, engine_);
 }
 
@@ -142,7 +154,7 @@ void Vm::choose_catalog() {
   names.reserve(events_.size());
   for (trace::EventIndex event = 0; event < events_.size(); ++event)
     names.push_back(events_.name(event));
-  catalog_ = environment_.catalogs.find(config_.catalog, process_, names);
+  catalog_ = environment_.catalogs.find(settings_.catalog, process_, names);
   events_.use_catalog(catalog_.catalog.get());
   if (!catalog_.problem.empty()) spdlog::warn("{}: {}", name(), catalog_.problem);
 }

@@ -57,7 +57,7 @@ json to_json(const Vm& vm) {
   object["released_for_seconds"] = or_null(vm.released_for_seconds());
   object["qemu_version"] = vm.qemu_version();
   object["package"] = identity ? identity->package : "";
-  object["run_state"] = vm.run_state();
+  object["run_state"] = vm.state() == VmState::attached ? vm.run_state() : std::string();
   object["guest_name"] = identity ? identity->name : "";
   object["uuid"] = identity ? identity->uuid : "";
   object["arch"] = identity ? identity->arch : "";

@@ -1,5 +1,6 @@
 #include "daemon/vm_metrics.hpp"
 
+#include <set>
 #include <string>
 #include <utility>
 
@@ -158,6 +159,69 @@ void add_trace_metrics(exporters::MetricsPage& page, const VmList& vms) {
               [](const Vm& vm) { return vm.monitor_totals().flushes; });
 }
 
+/// All VMs' samples of one of the collectors' families.
+MetricFamily collect_collected(const VmList& vms, const std::string& name) {
+  MetricFamily family;
+  for (const auto& vm : vms) {
+    vm->for_each_family([&](const MetricFamily& found) {
+      if (found.name != name || (!family.name.empty() && found.type != family.type)) return;
+      if (family.name.empty()) {
+        family.name = found.name;
+        family.help = found.help;
+        family.type = found.type;
+      }
+      for (const auto& metric : found.metric) {
+        auto& added = family.metric.emplace_back(metric);
+        added.label.insert(added.label.begin(), {"vm", vm->name()});
+      }
+    });
+  }
+  return family;
+}
+
+std::vector<exporters::MetricsPage::Collect> collected_families(const VmList& vms) {
+  std::set<std::string> names;
+  for (const auto& vm : vms)
+    vm->for_each_family([&](const MetricFamily& found) { names.insert(found.name); });
+  std::vector<exporters::MetricsPage::Collect> families;
+  for (const auto& name : names)
+    families.push_back([&vms, name] { return collect_collected(vms, name); });
+  return families;
+}
+
+/// A gauge for each collector that is on; `value` returns an optional.
+template <typename Value>
+void add_health(exporters::MetricsPage& page, const VmList& vms, std::string name, std::string help,
+                Value value) {
+  page.add([&vms, name = std::move(name), help = std::move(help), value] {
+    auto family = gauge_family(name, help);
+    for (const auto& vm : vms) {
+      for (const auto& health : vm->collectors().health()) {
+        if (const std::optional<double> figure = value(health))
+          add_sample(family, {{"vm", vm->name()}, {"collector", health.name}}, *figure);
+      }
+    }
+    return family;
+  });
+}
+
+void add_collector_metrics(exporters::MetricsPage& page, const VmList& vms) {
+  page.add_group([&vms] { return collected_families(vms); });
+  add_health(page, vms, "qemond_collector_success", "Whether the collector's last poll succeeded.",
+             [](const CollectorRunner::Health& health) -> std::optional<double> {
+               if (!health.success) return std::nullopt;
+               return *health.success ? 1.0 : 0.0;
+             });
+  add_health(page, vms, "qemond_collector_duration_seconds", "How long its last poll took.",
+             [](const CollectorRunner::Health& health) -> std::optional<double> {
+               if (!health.success) return std::nullopt;
+               return health.duration_seconds;
+             });
+  add_health(page, vms, "qemond_collector_last_success_timestamp_seconds",
+             "When it succeeded last, in seconds since the epoch.",
+             [](const CollectorRunner::Health& health) { return health.last_success_timestamp; });
+}
+
 }  // namespace
 
 void add_vm_metrics(exporters::MetricsPage& page, const VmList& vms) {
@@ -168,6 +232,7 @@ void add_vm_metrics(exporters::MetricsPage& page, const VmList& vms) {
   page.add([&vms] { return collect_events(vms); });
   page.add([&vms] { return collect_enabled(vms); });
   page.add([&vms] { return collect_dropped(vms); });
+  add_collector_metrics(page, vms);
   add_trace_metrics(page, vms);
   page.add([&vms] {
     auto family = gauge_family("qemond_pack_enabled", "1 while a pack is switched on for a VM.");

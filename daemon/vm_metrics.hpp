@@ -11,8 +11,9 @@ namespace qemon::daemon {
 
 class Vm;
 
-/// All VMs that qemond knows, in the order of their configuration.
-using VmList = std::vector<std::unique_ptr<Vm>>;
+/// All VMs that qemond watches, by name. Owned by the Fleet, and shared with whoever waits for a VM
+/// that may be detached meanwhile.
+using VmList = std::vector<std::shared_ptr<Vm>>;
 
 /// Adds every family about `vms` to `page`. `vms` must outlive the page.
 void add_vm_metrics(exporters::MetricsPage& page, const VmList& vms);

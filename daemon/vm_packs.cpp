@@ -84,6 +84,8 @@ void Vm::use_packs() {
     name = packs_on_.erase(name);
   }
   if (!engine_.use(packs)) return;
+  for (const auto& mistake : pack_mistakes())
+    spdlog::warn("{}: a metric is left out: {}", this->name(), mistake);
   for (const auto& pack : packs) lease_pack(pack->name, false, nullptr);
 }
 
@@ -108,6 +110,19 @@ void Vm::lease_pack(const std::string& name, bool asked_again, SwitchReport* rep
   }
 }
 
+void Vm::configure(VmSettings settings) {
+  for (const auto& name : settings_.packs) {
+    if (settings.packs.contains(name) || packs_on_.erase(name) == 0) continue;
+    for (trace::EventIndex event = 0; event < events_.size(); ++event)
+      leases_.give_back(event, holder_of(name));
+  }
+  for (const auto& name : settings.packs)
+    if (!settings_.packs.contains(name)) packs_on_.insert(name);
+  settings_ = std::move(settings);
+  collectors_.configure(settings_.collectors);
+  packs_changed();
+}
+
 void Vm::packs_changed() {
   use_packs();
   next_poll_time_ = std::chrono::steady_clock::now();
@@ -118,6 +133,19 @@ void Vm::packs_changed() {
 void Vm::end_all_leases() {
   leases_.give_back_all();
   packs_on_.clear();
+}
+
+std::vector<std::string> Vm::pack_mistakes() const {
+  std::vector<std::string> all;
+  // Without a catalog nothing is known of arguments, which is told elsewhere.
+  if (!catalog_.catalog) return all;
+  for (const auto& name : packs_on_) {
+    const auto* bound = engine_.bound(name);
+    if (bound == nullptr) continue;
+    const auto& lines = bound->mistakes().lines();
+    all.insert(all.end(), lines.begin(), lines.end());
+  }
+  return all;
 }
 
 PackFit Vm::fit(const exporters::Pack& pack) const {

@@ -228,7 +228,7 @@ asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
   next_poll_time_ = now + poll_interval;
   auto run_state = co_await qmp::query_run_state(client);
   if (!run_state) co_return run_state.error();
-  run_state_ = *run_state;
+  run_state_is(*run_state);
   if (!answering_ && !session_ended_) {
     spdlog::info("{}: the monitor answers again", name());
     answering_ = true;

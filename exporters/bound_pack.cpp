@@ -6,7 +6,8 @@
 namespace qemon::exporters {
 namespace {
 
-std::string names_of(const std::vector<EventChoice>& choices) {
+/// "lacks the event a", "has none of the events a, b and 3 more".
+std::string lacking(const std::vector<EventChoice>& choices) {
   constexpr std::size_t shown_max = 4;
   std::string all;
   std::size_t count = 0;
@@ -16,7 +17,7 @@ std::string names_of(const std::vector<EventChoice>& choices) {
     }
   }
   if (count > shown_max) all += " and " + std::to_string(count - shown_max) + " more";
-  return all;
+  return (count == 1 ? "lacks the event " : "has none of the events ") + all;
 }
 
 }  // namespace
@@ -48,9 +49,7 @@ void BoundPack::bind(const Rule& rule, const trace::EventTable& events, const Me
   const auto begins = choose(rule.events, events);
   const auto ends = choose(rule.ends, events);
   if (begins.empty() || (is_latency && ends.empty())) {
-    left_out_.push_back(
-        {&rule, "has none of the events " + names_of(begins.empty() ? rule.events : rule.ends),
-         true});
+    left_out_.push_back({&rule, lacking(begins.empty() ? rule.events : rule.ends), true});
     return;
   }
   Metric& metric = metric_of(rule);

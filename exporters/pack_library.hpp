@@ -17,9 +17,9 @@ namespace qemon::exporters {
 /// files changed, and engines go on with the old ones until they are told.
 class PackLibrary {
  public:
-  /// Loads every *.yaml of the folders; a later folder's pack replaces one of the same name. A pack
-  /// whose text is unchanged stays the same object. All mistakes are returned, a line each, and
-  /// then nothing has changed. `shipped` may be missing, `folders` must be there.
+  /// Loads every *.yaml and *.yml of the folders; a later folder's pack replaces one of the same
+  /// name. A pack whose text is unchanged stays the same object. All mistakes are returned, a line
+  /// each, and then nothing has changed. `shipped` may be missing, `folders` must be there.
   [[nodiscard]] std::vector<std::string> load(const std::string& shipped,
                                               const std::vector<std::string>& folders);
   /// The pack's name, for one more file; mistakes as above. Replaces a pack of that name.
@@ -35,7 +35,10 @@ class PackLibrary {
   Packs packs_;
 };
 
-/// The *.yaml files of a folder, in the order of their names.
+/// The content of a regular file of at most 1 MiB; the Error does not name the file.
+[[nodiscard]] Result<std::string> read_text_file(const std::string& path);
+
+/// The *.yaml and *.yml files of a folder, in the order of their names.
 [[nodiscard]] std::vector<std::string> pack_files(const std::string& folder,
                                                   std::error_code& error);
 

@@ -179,7 +179,10 @@ std::optional<YamlNode> parse_yaml(std::string_view text, Mistakes& mistakes) {
     if (parser.HandleNextDocument(further))
       mistakes.add(0, "holds more than one document: remove what follows the line ---");
   } catch (const YAML::Exception& error) {
-    mistakes.add(error.mark.line + 1, error.msg);
+    mistakes.add(error.mark.line + 1,
+                 error.msg +
+                     " (indent with blanks, not with tabs, and quote values that begin with "
+                     "one of *&!|>%@ or contain \": \" or \" #\")");
   }
   if (mistakes.size() != before) return std::nullopt;
   return builder.take();

@@ -52,7 +52,11 @@ void watch(const AttemptPtr& attempt, std::chrono::milliseconds deadline) {
 
 // One line that says what is wrong and what to do about it.
 Error connect_error(const boost::system::error_code& ec, const Endpoint& endpoint) {
-  const std::string option = "-qmp " + to_string(endpoint) + ",server=on,wait=off";
+  const bool human = endpoint.protocol == Protocol::hmp;
+  Endpoint address = endpoint;
+  address.protocol = Protocol::qmp;
+  const std::string option =
+      (human ? "-monitor " : "-qmp ") + to_string(address) + ",server=on,wait=off";
   std::string why = "cannot connect: " + ec.message();
   if (ec == boost::system::errc::no_such_file_or_directory) {
     why = "no such socket: start QEMU with " + option + ", or correct the path";
@@ -141,15 +145,10 @@ Error with_endpoint(Error error, const Endpoint& endpoint) {
 asio::awaitable<Result<std::unique_ptr<Client>>> Client::connect(asio::any_io_executor executor,
                                                                  Endpoint endpoint,
                                                                  ClientOptions options) {
-  if (endpoint.protocol == Protocol::hmp) {
-    auto error = make_error(errc::unsupported,
-                            "a human monitor cannot be used yet: give QEMU a -qmp monitor, and "
-                            "use its address");
-    co_return with_endpoint(std::move(error), endpoint);
-  }
   // An endpoint that was not parsed but put together may hold a path that Asio would throw at.
   const auto checked = parse_endpoint(to_string(endpoint));
   if (!checked) co_return checked.error();
+  options.protocol = endpoint.protocol;
   const auto start = std::chrono::steady_clock::now();
   const auto attempt = std::make_shared<Attempt>(executor);
   watch(attempt, options.handshake_deadline);
@@ -176,7 +175,8 @@ asio::awaitable<Result<std::unique_ptr<Client>>> Client::connect(asio::any_io_ex
 }
 
 Client::Client(Socket socket, ClientOptions options)
-    : connection_(std::make_shared<Connection>(std::move(socket))), options_(options) {}
+    : connection_(std::make_shared<Connection>(std::move(socket), options.protocol)),
+      options_(options) {}
 
 Client::~Client() {
   close();
@@ -199,6 +199,10 @@ asio::awaitable<Result<json>> Client::execute(std::string command, json argument
 asio::awaitable<Result<json>> Client::execute_with_descriptor(std::string command, json arguments,
                                                               int fd,
                                                               std::chrono::milliseconds deadline) {
+  if (connection_->session().protocol() == Protocol::hmp) {
+    return fail(make_error(errc::command_not_found,
+                           command + ": a human monitor cannot be given a file descriptor"));
+  }
   if (!connection_->is_unix()) {
     return fail(make_error(errc::unsupported,
                            command + ": a file descriptor can be passed over a Unix socket only"));

@@ -1,4 +1,4 @@
-// Client: one connection to a QMP monitor, for coroutines.
+// Client: one connection to a monitor, for coroutines.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -27,6 +27,10 @@ inline constexpr std::chrono::milliseconds default_deadline{5000};
 struct ClientOptions {
   /// For connecting and the handshake together. A monitor that is free greets within milliseconds.
   std::chrono::milliseconds handshake_deadline{5000};
+  /// For the constructor; `connect` takes the endpoint's. Over a human monitor there are no QMP
+  /// events, and `execute` answers what query-commands lists and refuses the rest with
+  /// errc::command_not_found.
+  Protocol protocol = Protocol::qmp;
 };
 
 struct ClientStatistics {

@@ -81,10 +81,11 @@ Error too_late(bool sent, std::chrono::milliseconds deadline) {
 
 }  // namespace
 
-Connection::Connection(Client::Socket socket)
+Connection::Connection(Client::Socket socket, Protocol protocol)
     : socket_(std::move(socket)),
       is_unix_(is_unix_socket(socket_)),
       peer_(is_unix_ ? credentials(socket_) : std::nullopt),
+      session_(protocol),
       handshake_timer_(socket_.get_executor()),
       output_bell_(socket_.get_executor()) {}
 
@@ -179,7 +180,9 @@ asio::awaitable<void> Connection::write_loop(Self self) {
     // be withdrawn.
     while (auto output = self->session_.next_output()) {
       const auto waiter = self->waiters_.find(output->id);
-      if (waiter != self->waiters_.end()) waiter->second.sent = std::chrono::steady_clock::now();
+      // A human monitor takes several lines for some commands.
+      if (waiter != self->waiters_.end() && !waiter->second.sent)
+        waiter->second.sent = std::chrono::steady_clock::now();
       co_await send(self, std::move(*output));
     }
     if (self->closed_) break;
@@ -263,14 +266,17 @@ void Connection::answer(Reply reply) {
 void Connection::handshake_too_late(std::chrono::milliseconds deadline) {
   // The timer may have expired in the same turn in which the handshake succeeded.
   if (session_.ready() || session_.ended()) return;
+  const bool human = session_.protocol() == Protocol::hmp;
   if (session_.greeted()) {
-    end(make_error(errc::timed_out,
-                   "the monitor greeted, but did not answer qmp_capabilities within " +
-                       to_text(deadline) + ": QEMU's main loop is blocked"));
+    end(make_error(errc::timed_out, std::string("the monitor greeted, but did not answer ") +
+                                        (human ? "\"info version\"" : "qmp_capabilities") +
+                                        " within " + to_text(deadline) +
+                                        ": QEMU's main loop is blocked"));
   } else {
     end(make_error(errc::busy, "no greeting within " + to_text(deadline) +
                                    ": another client holds this monitor (a QEMU monitor serves one "
-                                   "client at a time)"));
+                                   "client at a time)" +
+                                   (human ? ", or it shares its character device (mux)" : "")));
   }
 }
 

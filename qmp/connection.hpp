@@ -1,5 +1,5 @@
-// Connection: a Session on a socket; what Client and its suspended coroutines share. Heavy: for
-// client.cpp and connection.cpp.
+// Connection: a MonitorSession on a socket; what Client and its suspended coroutines share. Heavy:
+// for client.cpp and connection.cpp.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "qmp/client.hpp"
-#include "qmp/session.hpp"
+#include "qmp/monitor_session.hpp"
 
 namespace qemon::qmp {
 
@@ -25,7 +25,7 @@ namespace qemon::qmp {
 /// has not ended and `end` has not been called.
 class Connection {
  public:
-  explicit Connection(Client::Socket socket);
+  Connection(Client::Socket socket, Protocol protocol);
 
   using Self = std::shared_ptr<Connection>;
   static boost::asio::awaitable<Result<Greeting>> handshake(Self self,
@@ -39,7 +39,7 @@ class Connection {
   /// Ends the session, closes the socket, wakes everybody; the first reason stays.
   void end(Error reason);
 
-  [[nodiscard]] const Session& session() const { return session_; }
+  [[nodiscard]] const MonitorSession& session() const { return session_; }
   [[nodiscard]] ClientStatistics statistics() const;
   [[nodiscard]] std::optional<PeerCredentials> peer() const { return peer_; }
   [[nodiscard]] bool is_unix() const { return is_unix_; }
@@ -63,6 +63,8 @@ class Connection {
     CommandId id;
     ~Leave() {
       connection.session_.abandon(id);
+      // A human monitor is asked whether it still answers.
+      connection.output_bell_.cancel();
       connection.waiters_.erase(id);
     }
   };
@@ -81,7 +83,7 @@ class Connection {
   Client::Socket socket_;
   const bool is_unix_;
   std::optional<PeerCredentials> peer_;
-  Session session_;
+  MonitorSession session_;
   // By id. Waiters stay where they are when others come and go, which unordered_map promises.
   std::unordered_map<CommandId, Waiter> waiters_;
   boost::asio::steady_timer handshake_timer_;

@@ -125,7 +125,9 @@ Error Framer::not_a_message() const {
   // The first line of a human monitor, since ever: QEMU 7.2.22 monitor - type 'help' for more
   // information
   if (line.starts_with("QEMU ") && line.find("monitor") != line.npos) {
-    text += "; this is a human monitor (-monitor): give QEMU a -qmp as well, and use that";
+    text +=
+        "; this is a human monitor (-monitor): give QEMU a -qmp as well, and use that; or "
+        "write hmp: in front of this address";
   }
   return make_error(errc::protocol, std::move(text));
 }

@@ -115,4 +115,22 @@ asio::awaitable<Result<std::string>> query_run_state(Client& client, millisecond
   co_return std::move(state);
 }
 
+asio::awaitable<Result<std::set<std::string>>> query_commands(Client& client,
+                                                              std::chrono::milliseconds deadline) {
+  std::string command = "query-commands";
+  nlohmann::json none;
+  auto answer = co_await client.execute(std::move(command), std::move(none), deadline);
+  std::set<std::string> names;
+  if (!answer && is_refusal(answer.error())) co_return names;
+  if (!answer) co_return answer.error();
+  if (answer->is_array()) {
+    for (const auto& entry : *answer) {
+      if (!entry.is_object()) continue;
+      const auto name = entry.find("name");
+      if (name != entry.end() && name->is_string()) names.insert(name->get<std::string>());
+    }
+  }
+  co_return names;
+}
+
 }  // namespace qemon::qmp

@@ -5,6 +5,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,10 @@ boost::asio::awaitable<Result<Identity>> query_identity(
 /// What the VM is doing now, as in Identity::run_state. Also the cheapest way to learn whether the
 /// monitor still answers.
 boost::asio::awaitable<Result<std::string>> query_run_state(
+    Client& client, std::chrono::milliseconds deadline = default_deadline);
+
+/// The names of the QMP commands that this QEMU has.
+boost::asio::awaitable<Result<std::set<std::string>>> query_commands(
     Client& client, std::chrono::milliseconds deadline = default_deadline);
 
 }  // namespace qemon::qmp

@@ -283,8 +283,9 @@ TEST_F(Replay, ReadsExecLogsWithTheirPack) {
   EXPECT_EQ(samples(output, "code_total")[0]["labels"]["page"], "0x401000");
   EXPECT_EQ(samples(output, "code_total")[0]["value"], 2);
   EXPECT_EQ(without.err,
-            "qemon: no line is a record of an event that the catalog knows; logs of -d exec and "
-            "-d cpu need --pack exec-log\n");
+            "qemon: no line is a record of an event that the catalog knows: is this a trace of "
+            "QEMU? Logs of -d exec and -d cpu need --pack exec-log\n");
+  EXPECT_EQ(without.status, 1);
 }
 
 TEST_F(Replay, ShowsWhatWasReadOfABrokenFileAndOfTheOthers) {

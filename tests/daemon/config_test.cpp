@@ -45,8 +45,9 @@ TEST(Config, GivesACatalogToOneVmOrToTheRest) {
                               "--trace-events", "b=/special", "--runtime-dir", "/run/q"});
 
   ASSERT_FALSE(outcome.parsed.exit_status) << outcome.errors;
-  EXPECT_EQ(outcome.parsed.config.vms[0].catalog, "/all");
-  EXPECT_EQ(outcome.parsed.config.vms[1].catalog, "/special");
+  const auto& config = outcome.parsed.config;
+  EXPECT_EQ(config.settings_of("a", config.vms[0].settings).catalog, "/all");
+  EXPECT_EQ(config.settings_of("b", config.vms[1].settings).catalog, "/special");
 }
 
 TEST(Config, TellsEveryMistakeInALineOfItsOwn) {
@@ -70,16 +71,14 @@ TEST(Config, WantsAVm) {
   EXPECT_EQ(outcome.parsed.exit_status, 2);
   EXPECT_EQ(outcome.errors,
             "qemond: no VM to watch: give --vm NAME=ADDRESS, for instance --vm "
-            "web1=unix:/run/vms/web1.qmp\n");
+            "web1=unix:/run/vms/web1.qmp, or --discover or --config\n");
 }
 
-TEST(Config, SaysThatAHumanMonitorIsNotEnough) {
+TEST(Config, TakesHumanMonitors) {
   const auto outcome = parse({"--vm", "a=hmp:unix:/a", "--runtime-dir", "/run/q"});
 
-  EXPECT_EQ(outcome.parsed.exit_status, 2);
-  EXPECT_EQ(outcome.errors,
-            "qemond: --vm a=hmp:unix:/a: a human monitor cannot be used yet: give QEMU a QMP "
-            "monitor with -qmp\n");
+  ASSERT_FALSE(outcome.parsed.exit_status) << outcome.errors;
+  EXPECT_EQ(outcome.parsed.config.vms[0].endpoint.protocol, qmp::Protocol::hmp);
 }
 
 TEST(Config, UnknownOptionsAreUsageErrors) {

@@ -81,7 +81,7 @@ TEST(Engine, LeavesOutEventsThatAreCompiledOut) {
 
   run.feed("line irq 1 level 1\n");
 
-  EXPECT_EQ(run.complaints(), "b_total not offered: has none of the events off\n");
+  EXPECT_EQ(run.complaints(), "b_total not offered: lacks the event off\n");
   EXPECT_EQ(run.samples("a_total"), "a_total 1\n");
 }
 
@@ -367,7 +367,7 @@ TEST(Engine, LeavesOutEventsThatOnlyAnEarlierQemuHad) {
   run.use(rules);
   run.feed("line irq 1 level 1\n");
 
-  EXPECT_EQ(run.complaints(), "b_total not offered: has none of the events bare\n");
+  EXPECT_EQ(run.complaints(), "b_total not offered: lacks the event bare\n");
   EXPECT_EQ(run.samples("a_total"), "a_total 1\n");
 }
 

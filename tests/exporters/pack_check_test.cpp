@@ -91,8 +91,8 @@ TEST(PackCheck, NotesRulesThatAreLeftOutThoughAnotherOneMakesTheMetric) {
   EXPECT_EQ(check("  - {counter: a_total, help: A., events: line}\n"
                   "  - {counter: a_total, events: wire}\n",
                   catalogs),
-            "note: x.yaml:6: a_total: this rule is left out: old has none of the events wire\n"
-            "note: x.yaml:5: a_total: this rule is left out: new has none of the events line\n");
+            "note: x.yaml:6: a_total: this rule is left out: old lacks the event wire\n"
+            "note: x.yaml:5: a_total: this rule is left out: new lacks the event line\n");
 }
 
 TEST(PackCheck, TellsWhichCatalogARuleDoesNotFit) {
@@ -105,7 +105,7 @@ TEST(PackCheck, TellsWhichCatalogARuleDoesNotFit) {
 
 TEST(PackCheck, TellsARuleThatNeedsAnEventThatIsCompiledOut) {
   EXPECT_EQ(check("  - {counter: a_total, help: A., events: off}\n"),
-            "note: x.yaml:5: a_total: this rule is left out: catalog has none of the events off\n");
+            "note: x.yaml:5: a_total: this rule is left out: catalog lacks the event off\n");
 }
 
 TEST(PackCheck, ChecksPacksForLogsOfExecAgainstTheirOwnEvents) {

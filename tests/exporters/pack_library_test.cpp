@@ -61,12 +61,13 @@ TEST_F(PackLibraryTest, LoadsThePacksOfEveryFolder) {
 
 TEST_F(PackLibraryTest, TakesOnlyYamlFiles) {
   write("a.yaml", pack_text(counter("a_total"), "alpha"));
-  for (const auto* other : {"b.yml", "c.yaml~", ".d.yaml", "e.yaml.swp", "README.md", "yaml"})
+  write("b.yml", pack_text(counter("b_total"), "beta"));
+  for (const auto* other : {"c.yaml~", ".d.yaml", "e.yaml.swp", "README.md", "yaml"})
     write(other, "not a pack");
 
   EXPECT_EQ(load(), Lines{});
 
-  EXPECT_EQ(names(), "alpha ");
+  EXPECT_EQ(names(), "alpha beta ");
 }
 
 TEST_F(PackLibraryTest, ALaterFoldersPackReplacesOneOfTheSameName) {
@@ -200,7 +201,7 @@ TEST_F(PackLibraryTest, AFileThatIsTooLargeIsAMistake) {
   write("x.yaml", std::string(1024 * 1024 + 1, '#'));
 
   EXPECT_EQ(load(),
-            Lines{own() + "/x.yaml: cannot be read: is larger than 1 MiB, which no pack is"});
+            Lines{own() + "/x.yaml: cannot be read: is larger than 1 MiB, which no such file is"});
 }
 
 TEST_F(PackLibraryTest, AddsOneMoreFile) {

@@ -92,7 +92,10 @@ TEST(YamlDocument, RefusesAnchorsAndAliases) {
             "x:1: anchors (&NAME) cannot be used here: write the value out\n"
             "x:2: anchors (&NAME) cannot be used here: write the value out\n"
             "x:3: anchors (&NAME) cannot be used here: write the value out\n");
-  EXPECT_EQ(parse("a: *nowhere\n"), "x:1: the referenced anchor is not defined\n");
+  EXPECT_EQ(
+      parse("a: *nowhere\n"),
+      "x:1: the referenced anchor is not defined (indent with blanks, not with tabs, and quote "
+      "values that begin with one of *&!|>%@ or contain \": \" or \" #\")\n");
   EXPECT_EQ(parse("<<: *x\n").substr(0, 4), "x:1:");
 }
 

@@ -355,8 +355,7 @@ TEST_P(Packs, AreListedWithWhatAVmCannotOffer) {
   const auto unknown = daemon.qemon({"pack", "on", "virtio-bkl"});
 
   EXPECT_THAT(listed.out, testing::ContainsRegex("block +vm +on +2 "));
-  EXPECT_THAT(listed.out,
-              HasSubstr("vm: qemu_riscv_exceptions_total: has none of the events riscv_trap"));
+  EXPECT_THAT(listed.out, HasSubstr("vm: qemu_riscv_exceptions_total: lacks the event riscv_trap"));
   EXPECT_THAT(shown.out, HasSubstr("qemu_virtio_blk_request_duration_seconds"));
   EXPECT_THAT(shown.out, HasSubstr("virtio_blk_req_complete"));
   EXPECT_EQ(unknown.status, (ExitStatus{1, 0}));

@@ -24,13 +24,15 @@ class ClientTest : public testing::Test {
   using Json = nlohmann::json;
 
   void connect_to(std::function<void(Peer&)> script,
-                  std::chrono::milliseconds handshake_deadline = qemon::test::default_deadline) {
+                  std::chrono::milliseconds handshake_deadline = qemon::test::default_deadline,
+                  Protocol protocol = Protocol::qmp) {
     client.reset();
     monitor.emplace(std::move(script));
     Client::Socket socket(context, boost::asio::generic::stream_protocol(AF_UNIX, 0),
                           monitor->release_client_end());
     ClientOptions options;
     options.handshake_deadline = handshake_deadline;
+    options.protocol = protocol;
     client = std::make_unique<Client>(std::move(socket), options);
   }
 

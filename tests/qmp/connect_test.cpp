@@ -139,11 +139,11 @@ TEST_F(Connect, ShakesHandsOverTcp) {
   server.join();
 }
 
-TEST_F(Connect, AHumanMonitorIsNotSupportedYet) {
+TEST_F(Connect, AMissingHumanMonitorSaysHowToMakeOne) {
   const auto failure = error("hmp:unix:" + (directory / "monitor"));
 
-  EXPECT_EQ(failure.code, errc::unsupported);
-  EXPECT_THAT(failure.detail, HasSubstr("give QEMU a -qmp monitor"));
+  EXPECT_THAT(failure.detail, HasSubstr("start QEMU with -monitor unix:" + (directory / "monitor") +
+                                        ",server=on,wait=off"));
 }
 
 TEST_F(Connect, ATooLongPathIsAnErrorHoweverItCame) {

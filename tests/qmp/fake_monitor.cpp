@@ -40,6 +40,18 @@ json Peer::read() {
   }
 }
 
+std::string Peer::read_until(char last) {
+  while (true) {
+    const auto end = buffer_.find(last);
+    if (end != buffer_.npos) {
+      std::string bytes = buffer_.substr(0, end + 1);
+      buffer_.erase(0, end + 1);
+      return bytes;
+    }
+    if (!fill(qemon::test::default_deadline)) throw std::runtime_error("nothing came");
+  }
+}
+
 bool Peer::nothing_to_read(std::chrono::milliseconds quiet) {
   return buffer_.empty() && !fill(quiet);
 }

@@ -22,6 +22,8 @@ class Peer {
   void write(std::string_view bytes);
   /// The next command, with a descriptor that came along in `descriptor`.
   nlohmann::json read();
+  /// The bytes up to and with `last`, for a peer that is no QMP server.
+  std::string read_until(char last);
   /// Whether no byte has come and none comes within `quiet`: for "no more than eight".
   bool nothing_to_read(std::chrono::milliseconds quiet);
   void hang_up() { socket_.reset(); }

@@ -1,0 +1,224 @@
+#include "daemon/fleet.hpp"
+
+#include <glob.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+namespace qemon::daemon {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Reading a folder of a thousand sockets takes about a millisecond.
+constexpr auto scan_interval = 1s;
+// More VMs than one host can run; a pattern that finds more is a mistake.
+constexpr std::size_t discovered_max = 10'000;
+
+/// The sockets that match, sorted.
+std::vector<std::string> find_sockets(const std::string& pattern) {
+  std::vector<std::string> sockets;
+  glob_t found{};
+  if (::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0) {
+    for (std::size_t i = 0; i < found.gl_pathc && sockets.size() < discovered_max; ++i) {
+      struct stat about {};
+      if (::stat(found.gl_pathv[i], &about) == 0 && S_ISSOCK(about.st_mode))
+        sockets.emplace_back(found.gl_pathv[i]);
+    }
+  }
+  ::globfree(&found);
+  std::sort(sockets.begin(), sockets.end());
+  return sockets;
+}
+
+}  // namespace
+
+Fleet::Fleet(asio::any_io_executor executor, VmEnvironment& environment)
+    : executor_(executor), environment_(environment), timer_(executor) {
+  environment_.on_named = [this](Vm& vm, const std::string& own_name) { name(vm, own_name); };
+}
+
+Fleet::~Fleet() = default;
+
+void Fleet::configure(const Config& config) {
+  config_ = config;
+  detached_.clear();
+  // What is not wanted any more goes first, so that its name and socket are free.
+  std::vector<std::shared_ptr<Vm>> gone;
+  for (const auto& member : members_) {
+    if (member.origin != Origin::configured) continue;
+    const auto& is = member.vm->config();
+    const bool wanted = std::any_of(
+        config_.vms.begin(), config_.vms.end(),
+        [&](const VmConfig& vm) { return vm.name == is.name && vm.endpoint == is.endpoint; });
+    if (!wanted) gone.push_back(member.vm);
+  }
+  for (const auto& vm : gone) remove(vm);
+  for (const auto& vm : config_.vms)
+    if (!watches(vm.endpoint)) add(vm, Origin::configured);
+  scan();
+  for (const auto& member : members_) {
+    VmSettings own;
+    for (const auto& vm : config_.vms)
+      if (vm.endpoint == member.vm->config().endpoint) own = vm.settings;
+    member.vm->configure(config_.settings_of(member.vm->name(), own));
+  }
+}
+
+asio::awaitable<void> Fleet::run() {
+  while (!stopping_) {
+    timer_.expires_after(scan_interval);
+    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (!stopping_) scan();
+  }
+  while (tasks_ > 0) {
+    timer_.expires_after(scan_interval);
+    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+void Fleet::stop() {
+  stopping_ = true;
+  for (const auto& member : members_) member.vm->stop();
+  timer_.cancel();
+}
+
+std::shared_ptr<Vm> Fleet::find(const std::string& name) const {
+  for (const auto& vm : vms_)
+    if (vm->name() == name) return vm;
+  return nullptr;
+}
+
+Result<void> Fleet::attach(const std::string& name, const std::string& address) {
+  if (!is_valid_vm_name(name))
+    return Error{"\"" + name + "\" cannot be a VM's name: use 1 to 64 letters, digits and _-.:@+"};
+  auto endpoint = qmp::parse_endpoint(address);
+  if (!endpoint) return endpoint.error();
+  if (find(name)) return Error{"there is a VM " + name + " already: choose another name"};
+  for (const auto& vm : vms_) {
+    if (vm->config().endpoint == *endpoint)
+      return Error{address + " is watched already, as " + vm->name() + ": detach that first"};
+  }
+  VmConfig config;
+  config.name = name;
+  config.endpoint = std::move(*endpoint);
+  add(std::move(config), Origin::command);
+  return Result<void>();
+}
+
+Result<void> Fleet::detach(const std::string& name) {
+  const auto vm = find(name);
+  if (!vm) return Error{"there is no VM " + name};
+  detached_.insert(vm->address());
+  remove(vm);
+  return Result<void>();
+}
+
+void Fleet::add(VmConfig config, Origin origin) {
+  if (stopping_) return;
+  const auto wanted = config.name.empty() ? name_of_endpoint(config.endpoint) : config.name;
+  auto vm = std::make_shared<Vm>(executor_, config, free_name(wanted, nullptr), environment_);
+  vm->configure(config_.settings_of(vm->name(), config.settings));
+  spdlog::info("{}: watched address={}", vm->name(), vm->address());
+  members_.push_back({vm, origin});
+  list();
+  auto run = vm->run();
+  spawn(vm, std::move(run));
+  auto follow = vm->follow_trace();
+  spawn(vm, std::move(follow));
+}
+
+/// Out of the list at once; it ends by itself, and is kept until then by its tasks.
+void Fleet::remove(const std::shared_ptr<Vm>& vm) {
+  spdlog::info("{}: no longer watched address={}", vm->name(), vm->address());
+  vm->stop();
+  environment_.on_gone(vm->name());
+  std::erase_if(members_, [&](const Member& member) { return member.vm == vm; });
+  list();
+}
+
+/// Adds VMs whose sockets have appeared and removes those whose sockets are gone.
+void Fleet::scan() {
+  std::set<std::string> present;
+  for (const auto& rule : config_.discovery) {
+    for (const auto& path : find_sockets(rule.sockets)) {
+      VmConfig config;
+      config.endpoint.protocol = rule.protocol;
+      config.endpoint.path = path;
+      present.insert(qmp::to_string(config.endpoint));
+      const bool skip = detached_.contains(qmp::to_string(config.endpoint));
+      if (!skip && !watches(config.endpoint)) add(std::move(config), Origin::discovered);
+    }
+  }
+  std::vector<std::shared_ptr<Vm>> gone;
+  for (const auto& member : members_) {
+    if (member.origin == Origin::discovered && !present.contains(member.vm->address()))
+      gone.push_back(member.vm);
+  }
+  for (const auto& vm : gone) remove(vm);
+  std::erase_if(detached_, [&](const std::string& address) { return !present.contains(address); });
+}
+
+/// A VM without a configured name has told its own: the label `vm` is that, if it can be.
+void Fleet::name(Vm& vm, const std::string& own_name) {
+  const auto wanted =
+      is_valid_vm_name(own_name) ? own_name : name_of_endpoint(vm.config().endpoint);
+  const auto chosen = free_name(wanted, &vm);
+  if (chosen == vm.name()) return;
+  spdlog::info("{}: is called {} address={}", vm.name(), chosen, vm.address());
+  environment_.on_gone(vm.name());
+  vm.set_name(chosen);
+  list();
+  VmSettings own;
+  for (const auto& each : config_.vms)
+    if (each.endpoint == vm.config().endpoint) own = each.settings;
+  vm.configure(config_.settings_of(chosen, own));
+}
+
+/// `wanted`, or that with a number behind it if another VM has it.
+std::string Fleet::free_name(const std::string& wanted, const Vm* except) const {
+  const auto taken = [&](const std::string& name) {
+    const bool reserved =
+        std::any_of(config_.vms.begin(), config_.vms.end(), [&](const VmConfig& vm) {
+          return vm.name == name && (except == nullptr || vm.endpoint != except->config().endpoint);
+        });
+    const auto vm = find(name);
+    return (vm && vm.get() != except) || (reserved && except != nullptr);
+  };
+  if (!taken(wanted)) return wanted;
+  for (unsigned i = 2;; ++i) {
+    const auto suffix = "-" + std::to_string(i);
+    auto name = wanted.substr(0, 64 - suffix.size()) + suffix;
+    if (!taken(name)) return name;
+  }
+}
+
+bool Fleet::watches(const qmp::Endpoint& endpoint) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
+    return member.vm->config().endpoint == endpoint;
+  });
+}
+
+void Fleet::list() {
+  vms_.clear();
+  for (const auto& member : members_) vms_.push_back(member.vm);
+  std::sort(vms_.begin(), vms_.end(),
+            [](const auto& a, const auto& b) { return a->name() < b->name(); });
+}
+
+void Fleet::spawn(std::shared_ptr<Vm> vm, asio::awaitable<void> task) {
+  ++tasks_;
+  asio::co_spawn(executor_, std::move(task), [this, vm](std::exception_ptr failure) {
+    if (failure) std::rethrow_exception(failure);
+    if (--tasks_ == 0 && stopping_) timer_.cancel();
+  });
+}
+
+}  // namespace qemon::daemon

@@ -1,0 +1,75 @@
+// Fleet: the VMs that qemond watches, as configured, discovered and attached by command.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "daemon/config.hpp"
+#include "daemon/vm.hpp"
+#include "daemon/vm_metrics.hpp"
+
+namespace qemon::daemon {
+
+/// Owned by the daemon. `run` is spawned once and returns after `stop`, when every VM has ended.
+/// One thread.
+class Fleet {
+ public:
+  Fleet(boost::asio::any_io_executor executor, VmEnvironment& environment);
+  ~Fleet();
+  Fleet(const Fleet&) = delete;
+  Fleet& operator=(const Fleet&) = delete;
+
+  /// Watches what `config` says. VMs that are still there go on undisturbed, with new settings;
+  /// those that are not are put back and left.
+  void configure(const Config& config);
+  /// Looks for sockets once a second until `stop`.
+  boost::asio::awaitable<void> run();
+  void stop();
+
+  /// The present ones, by name.
+  [[nodiscard]] const VmList& vms() const { return vms_; }
+  /// nullptr if there is none of that name.
+  [[nodiscard]] std::shared_ptr<Vm> find(const std::string& name) const;
+
+  /// Watches one more VM, until it is detached or qemond ends.
+  [[nodiscard]] Result<void> attach(const std::string& name, const std::string& address);
+  /// Puts the VM back and leaves it. One that was configured or discovered comes back when the
+  /// configuration is loaded anew or its socket is made anew.
+  [[nodiscard]] Result<void> detach(const std::string& name);
+
+ private:
+  enum class Origin : std::uint8_t { configured, discovered, command };
+  struct Member {
+    std::shared_ptr<Vm> vm;
+    Origin origin = Origin::configured;
+  };
+
+  void add(VmConfig config, Origin origin);
+  void remove(const std::shared_ptr<Vm>& vm);
+  void scan();
+  void name(Vm& vm, const std::string& own_name);
+  [[nodiscard]] std::string free_name(const std::string& wanted, const Vm* except) const;
+  [[nodiscard]] bool watches(const qmp::Endpoint& endpoint) const;
+  void list();
+  void spawn(std::shared_ptr<Vm> vm, boost::asio::awaitable<void> task);
+
+  boost::asio::any_io_executor executor_;
+  VmEnvironment& environment_;
+  Config config_;
+  std::list<Member> members_;
+  VmList vms_;                      // Of members_, by name.
+  std::set<std::string> detached_;  // Addresses that were detached and would be found again.
+  std::size_t tasks_ = 0;           // Of VMs, also of those that are leaving.
+  bool stopping_ = false;
+  boost::asio::steady_timer timer_;
+};
+
+}  // namespace qemon::daemon

@@ -1,0 +1,157 @@
+#include "daemon/config_file.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <sstream>
+
+#include "tests/support/files.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace qemon::daemon {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+/// A file with that text, read as the configuration.
+class ConfigFile : public testing::Test {
+ protected:
+  void read(const std::string& text) {
+    test::write_file(path_, text);
+    read_config_file(path_, config_, mistakes_);
+  }
+  /// The mistakes, without the file's name.
+  std::vector<std::string> mistakes() const {
+    std::vector<std::string> lines;
+    for (const auto& line : mistakes_.lines()) lines.push_back(line.substr(path_.size() + 1));
+    return lines;
+  }
+
+  test::TempDir directory_;
+  std::string path_ = directory_ / "qemond.yaml";
+  Config config_;
+  exporters::Mistakes mistakes_{path_};
+};
+
+TEST_F(ConfigFile, TellsEverythingThatTheCommandLineCan) {
+  read(R"(listen: 127.0.0.1:9750
+control_socket: /run/q/control
+runtime_dir: /run/q
+pack_dirs: [/etc/qemon/packs]
+trace_space: 64MiB
+trace_events: /usr/share/qemu/trace-events-all
+log_level: debug
+vms:
+  - {name: web1, address: "unix:/run/vms/web1.qmp", packs: [irq], trace_events: /special}
+  - address: tcp:127.0.0.1:4444
+discover:
+  - sockets: /run/vms/*.qmp
+  - {sockets: /run/vms/*.hmp, protocol: hmp}
+settings:
+  - {match: "web*", packs: [virtio-blk]}
+)");
+
+  EXPECT_THAT(mistakes(), IsEmpty());
+  EXPECT_EQ(config_.listen, "127.0.0.1:9750");
+  EXPECT_EQ(config_.control_socket, "/run/q/control");
+  EXPECT_EQ(config_.runtime_directory, "/run/q");
+  EXPECT_THAT(config_.pack_folders, ElementsAre("/etc/qemon/packs"));
+  EXPECT_EQ(config_.trace_space_bytes, 64U << 20);
+  EXPECT_EQ(config_.log_level, "debug");
+  ASSERT_EQ(config_.vms.size(), 2U);
+  EXPECT_EQ(config_.vms[1].name, "");
+  ASSERT_EQ(config_.discovery.size(), 2U);
+  EXPECT_EQ(config_.discovery[1].protocol, qmp::Protocol::hmp);
+  const auto web1 = config_.settings_of("web1", config_.vms[0].settings);
+  EXPECT_THAT(web1.packs, ElementsAre("irq", "virtio-blk"));
+  EXPECT_EQ(web1.catalog, "/special");
+  EXPECT_EQ(config_.settings_of("db1", {}).catalog, "/usr/share/qemu/trace-events-all");
+  EXPECT_THAT(config_.settings_of("db1", {}).packs, IsEmpty());
+}
+
+TEST_F(ConfigFile, NamesEveryMistakeWithItsLine) {
+  read(R"(listn: 127.0.0.1:9750
+trace_space: much
+log_level: loud
+vms:
+  - {name: "-x", address: "unix:/a"}
+  - {name: web1}
+  - {name: web1, address: nowhere}
+  - {address: "unix:/a"}
+discover:
+  - sockets: "*.qmp"
+settings:
+  - packs: [Nope]
+)");
+
+  EXPECT_THAT(mistakes(), ElementsAre("1: listn: there is no such key here: did you mean listen?"));
+}
+
+TEST_F(ConfigFile, NamesTheMistakesOfItsParts) {
+  read(R"(trace_space: much
+log_level: loud
+vms:
+  - {name: "-x", address: "unix:/a"}
+  - {name: web1}
+  - {name: web2, address: "unix:/a"}
+discover:
+  - sockets: "*.qmp"
+settings:
+  - packs: [Nope]
+  - match: "*"
+    collectors: {block: sometimes}
+)");
+
+  const auto lines = mistakes();
+  ASSERT_EQ(lines.size(), 9U) << testing::PrintToString(lines);
+  EXPECT_EQ(lines[0], "2: log_level: write error, warn, info or debug");
+  EXPECT_EQ(lines[1], "1: trace_space: write a size, for instance 64MiB or 1GiB");
+  EXPECT_EQ(lines[2],
+            "4: name: \"-x\": use 1 to 64 letters, digits and _-.:@+, and no - or . in front");
+  EXPECT_EQ(lines[3], "5: vms: the address is missing, for instance unix:/run/vms/web1.qmp");
+  EXPECT_EQ(lines[4], "6: address: is that of another VM as well");
+  EXPECT_EQ(lines[5],
+            "8: sockets: write an absolute path with * or ?, for instance /run/vms/*.qmp");
+  EXPECT_EQ(lines[6], "10: match: is missing: write a pattern of VM names, for instance \"web*\"");
+  EXPECT_EQ(lines[7], "10: packs: \"Nope\" is no pack's name");
+  EXPECT_EQ(lines[8].substr(0, 15), "12: collectors:");
+}
+
+TEST_F(ConfigFile, MayHoldNothingButComments) {
+  read("# nothing yet\n");
+
+  EXPECT_THAT(config_.vms, IsEmpty());
+}
+
+TEST_F(ConfigFile, ThatIsNotThereIsAMistake) {
+  read_config_file(path_, config_, mistakes_);
+
+  EXPECT_THAT(mistakes(), ElementsAre(" cannot be read: No such file or directory"));
+}
+
+TEST(ParseSize, UnderstandsUnits) {
+  EXPECT_EQ(parse_size("1000"), 1000U);
+  EXPECT_EQ(parse_size("64MiB"), 64U << 20);
+  EXPECT_EQ(parse_size("1g"), 1U << 30);
+  EXPECT_EQ(parse_size("0"), std::nullopt);
+  EXPECT_EQ(parse_size("1 elephant"), std::nullopt);
+  EXPECT_EQ(parse_size("99999999999TiB"), std::nullopt);
+}
+
+TEST(ParseCollectorSettings, UnderstandsOnOffAndIntervals) {
+  EXPECT_EQ(parse_collector_settings("on")->on, true);
+  EXPECT_EQ(parse_collector_settings("off")->on, false);
+  EXPECT_EQ(parse_collector_settings("30s")->interval, std::chrono::seconds(30));
+  EXPECT_EQ(parse_collector_settings("sometimes"), std::nullopt);
+}
+
+TEST(NameOfEndpoint, IsThatOfTheSocketOrTheAddress) {
+  EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("unix:/run/vms/web1.qmp")), "web1");
+  EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("unix:/run/vms/my vm.sock")), "my_vm");
+  EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("tcp:127.0.0.1:4444")), "127.0.0.1:4444");
+}
+
+}  // namespace
+}  // namespace qemon::daemon

@@ -1,0 +1,147 @@
+// What the monitor and /proc tell without any trace event on.
+#include <csignal>
+
+#include "tests/integration/fixture.hpp"
+
+namespace qemon::test {
+namespace {
+
+using testing::HasSubstr;
+using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+class Collectors : public OnQemu {
+ protected:
+  /// Often enough for a test.
+  static QemondOptions hurried(const Qemu& vm) {
+    auto options = watching(vm);
+    for (const char* each : {"block=100ms", "irq=100ms", "jit=100ms", "memory=100ms",
+                             "threads=100ms", "process=100ms", "jobs=100ms", "migration=100ms"}) {
+      options.arguments.insert(options.arguments.end(), {"--collector", each});
+    }
+    return options;
+  }
+  static bool becomes(const Qemond& daemon, std::string_view name, Labels labels, double value) {
+    const auto wanted = series(name, labels);
+    return wait_until([&] { return daemon.scrape().get(wanted) == value; });
+  }
+};
+ON_EACH_QEMU(Collectors);
+
+TEST_P(Collectors, CountTheGuestsDiskWorkWithoutAnyEventOn) {
+  Qemu vm(GetParam(), directory / "vm");
+  const Qemond daemon(home(), hurried(vm));
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+
+  vm.guest().read(30);
+  vm.guest().write(11);
+
+  // The BIOS has read before, and QEMU counts that too.
+  const double reads = vm.block_statistic("rd_operations");
+  const double written = vm.block_statistic("wr_bytes");
+  EXPECT_GE(reads, 30);
+  EXPECT_TRUE(wait_until([&] {
+    const auto metrics = daemon.scrape();
+    double found = 0;
+    double bytes = 0;
+    for (const auto& [name, value] : metrics.samples()) {
+      if (name.starts_with("qemu_blockdev_operations_total{") &&
+          name.find("operation=\"read\"") != std::string::npos)
+        found += value;
+      if (name.starts_with("qemu_blockdev_bytes_total{") &&
+          name.find("operation=\"write\"") != std::string::npos)
+        bytes += value;
+    }
+    return found == reads && bytes == written;
+  }));
+  EXPECT_EQ(daemon.vm("vm").at("events").at("on"), 0);
+}
+
+TEST_P(Collectors, TellTheRunStateAndCountQmpEvents) {
+  Qemu vm(GetParam(), directory / "vm");
+  const Qemond daemon(home(), hurried(vm));
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+  EXPECT_TRUE(becomes(daemon, "qemu_run_state", {{"vm", "vm"}, {"state", "running"}}, 1));
+
+  vm.monitor().execute("stop");
+
+  EXPECT_TRUE(becomes(daemon, "qemu_run_state", {{"vm", "vm"}, {"state", "paused"}}, 1));
+  EXPECT_TRUE(becomes(daemon, "qemu_run_state", {{"vm", "vm"}, {"state", "running"}}, 0));
+  EXPECT_TRUE(becomes(daemon, "qemu_qmp_events_total", {{"vm", "vm"}, {"event", "STOP"}}, 1));
+  EXPECT_TRUE(wait_until([&] {
+    return daemon.scrape().get(
+               series("qemu_run_state_seconds_total", {{"vm", "vm"}, {"state", "paused"}})) > 0;
+  }));
+}
+
+TEST_P(Collectors, SayHowTheyAreDoing) {
+  Qemu vm(GetParam(), directory / "vm");
+  const Qemond daemon(home(), hurried(vm));
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+
+  for (const char* collector : {"block", "irq", "jit", "memory", "threads", "process"}) {
+    EXPECT_TRUE(
+        becomes(daemon, "qemond_collector_success", {{"vm", "vm"}, {"collector", collector}}, 1))
+        << collector;
+  }
+  const auto metrics = daemon.scrape();
+  EXPECT_GT(metrics.get(series("qemond_collector_last_success_timestamp_seconds",
+                               {{"vm", "vm"}, {"collector", "block"}})),
+            1.7e9);
+  EXPECT_EQ(metrics.count("qemu_kvm_exits_total"), 0U);
+  EXPECT_GT(metrics.get(series("qemu_memory_base_bytes", {{"vm", "vm"}})), 0);
+  EXPECT_GT(metrics.get(series("qemu_process_resident_memory_bytes", {{"vm", "vm"}})).value_or(0),
+            0)
+      << metrics.text();
+}
+
+TEST_P(Collectors, CanBeSwitchedOff) {
+  Qemu vm(GetParam(), directory / "vm");
+  auto options = hurried(vm);
+  options.arguments.insert(options.arguments.end(), {"--collector", "vm=block=off"});
+  const Qemond daemon(home(), options);
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+  ASSERT_TRUE(
+      becomes(daemon, "qemond_collector_success", {{"vm", "vm"}, {"collector", "memory"}}, 1));
+
+  EXPECT_EQ(daemon.scrape().count("qemu_blockdev_bytes_total"), 0U);
+  EXPECT_FALSE(daemon.scrape()
+                   .get(series("qemond_collector_success", {{"vm", "vm"}, {"collector", "block"}}))
+                   .has_value());
+}
+
+TEST_P(Collectors, DropTheirGaugesWhileTheMonitorDoesNotAnswer) {
+  Qemu vm(GetParam(), directory / "vm");
+  const Qemond daemon(home(), hurried(vm));
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+  ASSERT_TRUE(
+      becomes(daemon, "qemond_collector_success", {{"vm", "vm"}, {"collector", "block"}}, 1));
+  ASSERT_TRUE(
+      becomes(daemon, "qemond_collector_success", {{"vm", "vm"}, {"collector", "memory"}}, 1));
+  ASSERT_GT(daemon.scrape().count("qemu_blockdev_bytes_total"), 0U);
+
+  vm.process().signal(SIGSTOP);
+
+  EXPECT_TRUE(wait_until([&] { return up_metric(daemon, "vm") == 0; }));
+  const auto metrics = daemon.scrape();
+  EXPECT_EQ(metrics.count("qemu_memory_base_bytes"), 0U);
+  EXPECT_EQ(metrics.count("qemu_run_state"), 0U);
+  EXPECT_GT(metrics.count("qemu_blockdev_bytes_total"), 0U);
+  vm.process().signal(SIGCONT);
+  EXPECT_TRUE(wait_until([&] { return daemon.scrape().count("qemu_memory_base_bytes") == 1; }));
+}
+
+TEST_P(Collectors, ForgetAVmThatIsGone) {
+  auto vm = std::make_unique<Qemu>(GetParam(), directory / "vm");
+  const Qemond daemon(home(), hurried(*vm));
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+  ASSERT_TRUE(
+      becomes(daemon, "qemond_collector_success", {{"vm", "vm"}, {"collector", "block"}}, 1));
+
+  vm.reset();
+
+  EXPECT_TRUE(wait_until([&] { return daemon.scrape().count("qemu_blockdev_bytes_total") == 0; }));
+  EXPECT_EQ(daemon.scrape().count("qemond_collector_success"), 0U);
+}
+
+}  // namespace
+}  // namespace qemon::test
