@@ -11,7 +11,7 @@
 
 #include "cli/client.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library calls itself so.
 class App;
 class Validator;
 }  // namespace CLI

@@ -42,11 +42,13 @@ void CollectorRunner::configure(const std::map<std::string, CollectorSettings>& 
     entry.on = wish.on.value_or(entry.collector.on_by_default);
     entry.interval = wish.interval.value_or(entry.collector.interval);
     if (!entry.on) {
+      entry.finish_due |= was_on && in_session_ && entry.available && entry.collector.finish;
       entry.figures.clear();
       entry.success.reset();
       entry.problem.clear();
       entry.due = Clock::time_point::max();
     } else if (in_session_ && entry.available && !was_on) {
+      entry.finish_due = false;
       entry.due = Clock::now();
     }
   }
@@ -62,6 +64,7 @@ void CollectorRunner::begin_session(std::set<std::string> commands, bool has_pro
   std::size_t place = seed;
   for (auto& entry : entries_) {
     entry.available = is_available(entry.collector);
+    entry.finish_due = false;
     entry.due = Clock::time_point::max();
     if (!entry.on || !entry.available) continue;
     // Somewhere within the first two seconds, and not all VMs at once.
@@ -92,7 +95,8 @@ bool CollectorRunner::is_available(const Collector& collector) const {
 
 CollectorRunner::Clock::time_point CollectorRunner::next_due() const {
   auto next = Clock::time_point::max();
-  for (const auto& entry : entries_) next = std::min(next, entry.due);
+  for (const auto& entry : entries_)
+    next = std::min(next, entry.finish_due ? Clock::time_point::min() : entry.due);
   return next;
 }
 
@@ -110,6 +114,11 @@ CollectorView CollectorRunner::view(qmp::Client& client, const qmp::Identity& id
 asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,
                                                         const qmp::Identity& identity,
                                                         const std::optional<ProcessInfo>& process) {
+  for (auto& entry : entries_) {
+    if (!std::exchange(entry.finish_due, false)) continue;
+    const auto may_use = view(client, identity, process);
+    co_return co_await entry.collector.finish(may_use);
+  }
   Entry* const entry = due_now();
   if (entry == nullptr) co_return Result<void>();
   const auto begin = Clock::now();
@@ -140,7 +149,7 @@ asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,
 asio::awaitable<void> CollectorRunner::finish(qmp::Client& client, const qmp::Identity& identity,
                                               const std::optional<ProcessInfo>& process) {
   for (auto& entry : entries_) {
-    if (!entry.collector.finish || !entry.available) continue;
+    if (!entry.collector.finish || !entry.available || !(entry.on || entry.finish_due)) continue;
     const auto may_use = view(client, identity, process);
     const auto done = co_await entry.collector.finish(may_use);
     if (!done && done.error().code == qmp::errc::timed_out) co_return;

@@ -42,8 +42,8 @@ class CollectorRunner {
 
   /// When the next poll is due; max() if none is.
   [[nodiscard]] Clock::time_point next_due() const;
-  /// Polls the collector that is due the longest, if any is. An Error is only for the caller to see
-  /// whether the monitor still answers.
+  /// Undoes one that was switched off, or polls the one that is due the longest, if any is. An
+  /// Error is only for the caller to see whether the monitor still answers.
   boost::asio::awaitable<Result<void>> poll_one(qmp::Client& client, const qmp::Identity& identity,
                                                 const std::optional<ProcessInfo>& process);
   /// Undoes what collectors switched on in QEMU.
@@ -69,6 +69,7 @@ class CollectorRunner {
     bool on = false;
     std::chrono::milliseconds interval{0};
     bool available = false;
+    bool finish_due = false;  // Switched off, and what it did in QEMU is to be undone.
     Clock::time_point due = Clock::time_point::max();
     Figures figures;
     std::optional<bool> success;

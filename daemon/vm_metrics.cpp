@@ -184,6 +184,7 @@ std::vector<exporters::MetricsPage::Collect> collected_families(const VmList& vm
   for (const auto& vm : vms)
     vm->for_each_family([&](const MetricFamily& found) { names.insert(found.name); });
   std::vector<exporters::MetricsPage::Collect> families;
+  families.reserve(names.size());
   for (const auto& name : names)
     families.push_back([&vms, name] { return collect_collected(vms, name); });
   return families;

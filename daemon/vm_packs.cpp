@@ -23,6 +23,7 @@ void sort_once(std::vector<std::string>& names) {
 
 std::vector<SwitchReport::Named> named(std::vector<std::pair<std::string, std::string>> entries) {
   std::vector<SwitchReport::Named> list;
+  list.reserve(entries.size());
   for (auto& [name, why] : entries) list.push_back({std::move(name), std::move(why)});
   return list;
 }

@@ -54,7 +54,7 @@ PairTable::Pair* PairTable::begin(const Key& key, std::int64_t now_ns) {
   }
   std::uint32_t at = free_;
   if (at != none) {
-    free_ = pairs_[at].newer;
+    free_ = pairs_[at].newer_;
   } else {
     at = static_cast<std::uint32_t>(pairs_.size());
     pairs_.emplace_back();
@@ -107,7 +107,7 @@ std::size_t PairTable::slot_of(const Key& key) const {
 void PairTable::remove(std::size_t slot) {
   const auto pair = slots_[slot];
   unlink(pair);
-  pairs_[pair].newer = free_;
+  pairs_[pair].newer_ = free_;
   free_ = pair;
   --in_flight_;
   const auto mask = slots_.size() - 1;
@@ -122,22 +122,22 @@ void PairTable::remove(std::size_t slot) {
 }
 
 void PairTable::link_newest(std::uint32_t pair) {
-  pairs_[pair].older = newest_;
-  pairs_[pair].newer = none;
-  if (newest_ != none) pairs_[newest_].newer = pair;
+  pairs_[pair].older_ = newest_;
+  pairs_[pair].newer_ = none;
+  if (newest_ != none) pairs_[newest_].newer_ = pair;
   newest_ = pair;
   if (oldest_ == none) oldest_ = pair;
 }
 
 void PairTable::unlink(std::uint32_t pair) {
-  const auto older = pairs_[pair].older, newer = pairs_[pair].newer;
-  (older != none ? pairs_[older].newer : oldest_) = newer;
-  (newer != none ? pairs_[newer].older : newest_) = older;
+  const auto older = pairs_[pair].older_, newer = pairs_[pair].newer_;
+  (older != none ? pairs_[older].newer_ : oldest_) = newer;
+  (newer != none ? pairs_[newer].older_ : newest_) = older;
 }
 
 void PairTable::grow() {
   slots_.assign(std::max<std::size_t>(slots_.size() * 2, 64), none);
-  for (auto pair = oldest_; pair != none; pair = pairs_[pair].newer)
+  for (auto pair = oldest_; pair != none; pair = pairs_[pair].newer_)
     slots_[slot_of(pairs_[pair].key)] = pair;
 }
 

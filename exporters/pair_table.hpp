@@ -48,7 +48,7 @@ class PairTable {
 
    private:
     friend class PairTable;
-    std::uint32_t older = 0, newer = 0;  // By time of begin; `newer` links free ones as well.
+    std::uint32_t older_ = 0, newer_ = 0;  // By time of begin; `newer_` links free ones as well.
   };
 
   /// A begin at `now_ns`; the caller fills in its labels. nullptr if there are too many in flight.

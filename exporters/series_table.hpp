@@ -72,6 +72,7 @@ class SeriesTable {
   std::size_t others_ = 0;  // Series that were made beyond the limit.
 
   struct TextHash {
+    // NOLINTNEXTLINE(readability-identifier-naming): the name that the standard library looks for.
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const {
       return std::hash<std::string_view>()(text);

@@ -2,6 +2,7 @@
 #include <csignal>
 
 #include "tests/integration/fixture.hpp"
+#include "tests/support/files.hpp"
 
 namespace qemon::test {
 namespace {
@@ -107,6 +108,40 @@ TEST_P(Collectors, CanBeSwitchedOff) {
   EXPECT_FALSE(daemon.scrape()
                    .get(series("qemond_collector_success", {{"vm", "vm"}, {"collector", "block"}}))
                    .has_value());
+}
+
+TEST_P(Collectors, LeaveNoHistogramInQemuWhenTheyAreSwitchedOffOrQemondEnds) {
+  Qemu vm(GetParam(), directory / "vm");
+  const auto has_histogram = [&] {
+    return vm.monitor().execute("query-blockstats").dump().find("rd_latency_histogram") !=
+           std::string::npos;
+  };
+  const auto config = directory / "qemond.yaml";
+  write_file(config, "settings: [{match: \"*\", collectors: {block-latency: 1s}}]\n");
+  auto options = watching(vm);
+  options.arguments.insert(options.arguments.end(), {"--config", config});
+  Qemond daemon(home(), options);
+  ASSERT_TRUE(wait_until(has_histogram));
+  vm.guest().read(9);
+  EXPECT_TRUE(wait_until([&] {
+    double reads = 0;
+    const auto metrics = daemon.scrape();
+    for (const auto& [name, value] : metrics.samples())
+      if (name.starts_with("qemu_blockdev_latency_seconds_count{") &&
+          name.find("operation=\"read\"") != std::string::npos)
+        reads += value;
+    return reads == 9;
+  }));
+
+  write_file(config, "settings: []\n");
+  EXPECT_EQ(daemon.qemon({"reload"}).status, ExitStatus{});
+  EXPECT_TRUE(wait_until([&] { return !has_histogram(); }));
+
+  write_file(config, "settings: [{match: \"*\", collectors: {block-latency: 1s}}]\n");
+  EXPECT_EQ(daemon.qemon({"reload"}).status, ExitStatus{});
+  ASSERT_TRUE(wait_until(has_histogram));
+  EXPECT_EQ(daemon.stop(), ExitStatus{});
+  EXPECT_FALSE(has_histogram());
 }
 
 TEST_P(Collectors, DropTheirGaugesWhileTheMonitorDoesNotAnswer) {
