@@ -316,7 +316,8 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config,
   config = merge(std::move(file), std::move(line));
   add_words(words, config, checker);
   complete(config, checker);
-  if (config.vms.empty() && config.discovery.empty() && config.file.empty()) {
+  const bool checks_packs = config.check_only && !config.pack_folders.empty();
+  if (config.vms.empty() && config.discovery.empty() && config.file.empty() && !checks_packs) {
     checker.fail(
         "no VM to watch: give --vm NAME=ADDRESS, for instance --vm web1=unix:/run/vms/web1.qmp, or "
         "--discover or --config");

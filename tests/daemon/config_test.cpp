@@ -138,6 +138,18 @@ TEST(ConfigCheck, IsContentWithPacksThatAreRight) {
   EXPECT_EQ(outcome.errors, "");
 }
 
+TEST(ConfigCheck, NeedsNoVmToCheckPacks) {
+  const test::TempDir directory;
+  const auto catalog = directory / "trace-events-all";
+  test::write_file(catalog, "runstate_set(int current, int next) \"%d %d\"\n");
+  const auto folder = directory.path().string();
+
+  EXPECT_EQ(parse({"--pack-dir", folder.c_str(), "--trace-events", catalog.c_str(), "--runtime-dir",
+                   "/run/q", "--check"})
+                .parsed.exit_status,
+            0);
+}
+
 TEST(ConfigCheck, RefusesAPackFolderThatIsNotThere) {
   const auto outcome = parse(
       {"--vm", vm_option, "--runtime-dir", "/run/q", "--pack-dir", "/nowhere/packs", "--check"});

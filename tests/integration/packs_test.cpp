@@ -261,6 +261,24 @@ TEST_P(Packs, AreNamedOnceHoweverOftenTheyAreAskedFor) {
                                   "virtio_blk_handle_write, virtio_blk_req_complete)"));
 }
 
+TEST_P(Packs, TellAtAReloadWhatDoesNotFitTheVm) {
+  Qemu vm(GetParam(), directory / "vm");
+  write_file(own_packs() + "/own.yaml", own_pack);
+  const Qemond daemon(home(), with_own_packs(vm));
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+  switch_packs(daemon, "on", {"own"});
+
+  write_file(own_packs() + "/own.yaml", std::string(own_pack) + "    add: nsector\n");
+  const auto reloaded = daemon.qemon({"reload"});
+
+  EXPECT_EQ(reloaded.status, (ExitStatus{1, 0}));
+  EXPECT_THAT(reloaded.err, HasSubstr("vm: a metric is left out: "));
+  EXPECT_THAT(reloaded.err,
+              HasSubstr("own.yaml:8: add: event virtio_blk_handle_read has no argument "
+                        "\"nsector\": did you mean nsectors?"));
+  EXPECT_THAT(daemon.log(), HasSubstr("own.yaml:8: add:"));
+}
+
 TEST_P(Packs, StayAsTheyWereWhenTheNewFileHasMistakes) {
   Qemu vm(GetParam(), directory / "vm");
   write_file(own_packs() + "/own.yaml", own_pack);
