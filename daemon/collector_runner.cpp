@@ -17,10 +17,13 @@ constexpr int share_of_main_loop = 50;
 constexpr int stretched_max = 10;  // Times the interval.
 constexpr auto command_deadline = 5s;
 
-void drop_gauges(Figures& figures) {
-  std::erase_if(figures, [](const prometheus::MetricFamily& family) {
+/// Scrapes may still hold `figures`, so they get a copy's place instead of being changed.
+void drop_gauges(std::shared_ptr<const Figures>& figures) {
+  auto kept = *figures;
+  std::erase_if(kept, [](const prometheus::MetricFamily& family) {
     return family.type == prometheus::MetricType::Gauge;
   });
+  figures = std::make_shared<const Figures>(std::move(kept));
 }
 
 }  // namespace
@@ -43,7 +46,7 @@ void CollectorRunner::configure(const std::map<std::string, CollectorSettings>& 
     entry.interval = wish.interval.value_or(entry.collector.interval);
     if (!entry.on) {
       entry.finish_due |= was_on && in_session_ && entry.available && entry.collector.finish;
-      entry.figures.clear();
+      entry.figures = std::make_shared<const Figures>();
       entry.success.reset();
       entry.problem.clear();
       entry.due = Clock::time_point::max();
@@ -76,7 +79,7 @@ void CollectorRunner::begin_session(std::set<std::string> commands, bool has_pro
 void CollectorRunner::end_session() {
   in_session_ = false;
   for (auto& entry : entries_) {
-    entry.figures.clear();
+    entry.figures = std::make_shared<const Figures>();
     entry.success.reset();
     entry.problem.clear();
     entry.due = Clock::time_point::max();
@@ -140,7 +143,7 @@ asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,
     co_return found.error();
   }
   entry->problem.clear();
-  entry->figures = std::move(*found);
+  entry->figures = std::make_shared<const Figures>(std::move(*found));
   entry->last_success_timestamp =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   co_return Result<void>();
@@ -174,10 +177,11 @@ std::vector<std::string> CollectorRunner::problems() const {
   return lines;
 }
 
-void CollectorRunner::for_each_family(
-    const std::function<void(const prometheus::MetricFamily&)>& visit) const {
+std::vector<std::shared_ptr<const Figures>> CollectorRunner::figures() const {
+  std::vector<std::shared_ptr<const Figures>> all;
   for (const auto& entry : entries_)
-    for (const auto& family : entry.figures) visit(family);
+    if (!entry.figures->empty()) all.push_back(entry.figures);
+  return all;
 }
 
 }  // namespace qemon::daemon

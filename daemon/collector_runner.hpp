@@ -4,8 +4,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -60,8 +60,8 @@ class CollectorRunner {
   [[nodiscard]] std::vector<Health> health() const;
   /// Why the last poll of a collector failed, a line each.
   [[nodiscard]] std::vector<std::string> problems() const;
-  /// Calls `visit` with every family that was found.
-  void for_each_family(const std::function<void(const prometheus::MetricFamily&)>& visit) const;
+  /// What the collectors found, as it is now; stays as it is while the caller keeps it.
+  [[nodiscard]] std::vector<std::shared_ptr<const Figures>> figures() const;
 
  private:
   struct Entry {
@@ -71,7 +71,7 @@ class CollectorRunner {
     bool available = false;
     bool finish_due = false;  // Switched off, and what it did in QEMU is to be undone.
     Clock::time_point due = Clock::time_point::max();
-    Figures figures;
+    std::shared_ptr<const Figures> figures = std::make_shared<const Figures>();
     std::optional<bool> success;
     double duration_seconds = 0;
     std::optional<double> last_success_timestamp;

@@ -7,15 +7,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
-#include <map>
-#include <set>
 
 #include "base/version.hpp"
 #include "daemon/collector.hpp"
+#include "daemon/config_check.hpp"
 #include "daemon/config_file.hpp"
 #include "daemon/event_pattern.hpp"
-#include "exporters/pack_check.hpp"
-#include "exporters/pack_library.hpp"
+#include "exporters/pack.hpp"
 
 namespace qemon::daemon {
 namespace {
@@ -141,38 +139,6 @@ void complete(Config& config, Checker& checker) {
   if (config.log_level.empty()) config.log_level = "info";
   if (!config.trace_space_bytes) config.trace_space_bytes = default_trace_space_bytes;
   check_listen(config.listen, checker);
-}
-
-/// The mistakes in the packs of --pack-dir, against the catalogs that are told or the installed
-/// one, and packs that there are none of.
-std::vector<std::string> check_packs(const Config& config) {
-  exporters::PackLibrary library;
-  auto mistakes = library.load(exporters::shipped_pack_folder(), config.pack_folders);
-  std::set<std::string> paths;
-  std::set<std::string> wanted;
-  const auto note = [&](const VmSettings& settings) {
-    if (!settings.catalog.empty()) paths.insert(settings.catalog);
-    wanted.insert(settings.packs.begin(), settings.packs.end());
-  };
-  for (const auto& vm : config.vms) note(vm.settings);
-  for (const auto& matching : config.settings) note(matching.settings);
-  if (!config.catalog.empty()) paths.insert(config.catalog);
-  if (mistakes.empty()) {
-    for (const auto& name : wanted)
-      if (!library.find(name)) mistakes.push_back(library.no_such_pack(name));
-  }
-  const auto catalogs = exporters::load_catalogs({paths.begin(), paths.end()});
-  if (!catalogs && (!paths.empty() || !config.pack_folders.empty()))
-    mistakes.push_back(catalogs.error().detail);
-  if (!catalogs || !mistakes.empty()) return mistakes;
-  for (const auto& folder : config.pack_folders) {
-    std::error_code error;
-    for (const auto& file : exporters::pack_files(folder, error)) {
-      const auto check = exporters::check_pack_file(file, *catalogs);
-      mistakes.insert(mistakes.end(), check.mistakes.lines().begin(), check.mistakes.lines().end());
-    }
-  }
-  return mistakes;
 }
 
 }  // namespace
@@ -320,7 +286,8 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config,
   if (config.vms.empty() && config.discovery.empty() && config.file.empty() && !checks_packs) {
     checker.fail(
         "no VM to watch: give --vm NAME=ADDRESS, for instance --vm web1=unix:/run/vms/web1.qmp, or "
-        "--discover or --config");
+        "--discover or --config, or write " +
+        std::string(default_config_file));
   }
   mistakes.insert(mistakes.end(), in_file.lines().begin(), in_file.lines().end());
   mistakes.insert(mistakes.end(), checker.mistakes().begin(), checker.mistakes().end());

@@ -16,6 +16,7 @@
 #include <tuple>
 
 #include "base/version.hpp"
+#include "daemon/config_check.hpp"
 #include "daemon/control_api.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/fleet.hpp"
@@ -78,11 +79,10 @@ class Daemon {
       const mode_t mode = directory == environment_.trace_directory ? 0711 : 0755;
       if (auto made = make_directory(directory, mode); !made) return made.error();
     }
-    if (const auto mistakes = packs_.load(exporters::shipped_pack_folder(), config_.pack_folders);
-        !mistakes.empty()) {
+    if (const auto mistakes = load_packs(config_); !mistakes.empty()) {
       for (const auto& mistake : mistakes) spdlog::error("{}", mistake);
-      return Error{"the packs have " + std::to_string(mistakes.size()) +
-                   " mistakes: qemon pack check FILE tells them as well"};
+      return Error{"the packs have mistakes, " + std::to_string(mistakes.size()) +
+                   " in all, told above: mend them, or leave the pack or --pack-dir out"};
     }
     if (auto listening = listen(); !listening) return listening.error();
     environment_.on_round_trip = [this](const std::string& vm, std::chrono::nanoseconds time) {
@@ -130,13 +130,22 @@ class Daemon {
     });
   }
 
+  /// Loads the packs and looks whether those that are wanted are there. With mistakes nothing
+  /// changes.
+  std::vector<std::string> load_packs(const Config& config) {
+    auto packs = packs_;
+    auto mistakes = packs.load(exporters::shipped_pack_folder(), config.pack_folders);
+    if (mistakes.empty()) mistakes = unusable_packs(config, packs);
+    if (mistakes.empty()) packs_ = std::move(packs);
+    return mistakes;
+  }
+
   /// Loads what can be changed without a restart. Mistakes are returned, and then all stays as it
   /// was.
   std::vector<std::string> reload() {
     Config config;
     auto mistakes = parse_again(config_, config);
-    if (mistakes.empty())
-      mistakes = packs_.load(exporters::shipped_pack_folder(), config.pack_folders);
+    if (mistakes.empty()) mistakes = load_packs(config);
     if (!mistakes.empty()) {
       for (const auto& mistake : mistakes) spdlog::error("{}", mistake);
       spdlog::error("not reloaded: everything stays as it was mistakes={}", mistakes.size());
@@ -160,7 +169,6 @@ class Daemon {
     environment_.trace_space_bytes = config_.trace_space_bytes.value_or(0);
     spdlog::set_level(spdlog::level::from_str(config_.log_level));
     fleet_.configure(config_);
-    for (const auto& vm : fleet_.vms()) vm->packs_changed();
   }
 
   asio::awaitable<void> reload_on_hangup() {

@@ -64,12 +64,7 @@ void Fleet::configure(const Config& config) {
   for (const auto& vm : config_.vms)
     if (!watches(vm.endpoint)) add(vm, Origin::configured);
   scan();
-  for (const auto& member : members_) {
-    VmSettings own;
-    for (const auto& vm : config_.vms)
-      if (vm.endpoint == member.vm->config().endpoint) own = vm.settings;
-    member.vm->configure(config_.settings_of(member.vm->name(), own));
-  }
+  for (const auto& member : members_) member.vm->configure(settings_of(*member.vm));
 }
 
 asio::awaitable<void> Fleet::run() {
@@ -125,7 +120,7 @@ void Fleet::add(VmConfig config, Origin origin) {
   if (stopping_) return;
   const auto wanted = config.name.empty() ? name_of_endpoint(config.endpoint) : config.name;
   auto vm = std::make_shared<Vm>(executor_, config, free_name(wanted, nullptr), environment_);
-  vm->configure(config_.settings_of(vm->name(), config.settings));
+  vm->configure(settings_of(*vm));
   spdlog::info("{}: watched address={}", vm->name(), vm->address());
   members_.push_back({vm, origin});
   list();
@@ -176,10 +171,16 @@ void Fleet::name(Vm& vm, const std::string& own_name) {
   environment_.on_gone(vm.name());
   vm.set_name(chosen);
   list();
-  VmSettings own;
-  for (const auto& each : config_.vms)
-    if (each.endpoint == vm.config().endpoint) own = each.settings;
-  vm.configure(config_.settings_of(chosen, own));
+  vm.configure(settings_of(vm));
+}
+
+/// As the configuration is now, which may have changed since the VM was added.
+VmSettings Fleet::settings_of(const Vm& vm) const {
+  const auto configured =
+      std::find_if(config_.vms.begin(), config_.vms.end(),
+                   [&](const VmConfig& each) { return each.endpoint == vm.config().endpoint; });
+  return config_.settings_of(vm.name(),
+                             configured == config_.vms.end() ? VmSettings{} : configured->settings);
 }
 
 /// `wanted`, or that with a number behind it if another VM has it.

@@ -56,6 +56,7 @@ class Fleet {
   void remove(const std::shared_ptr<Vm>& vm);
   void scan();
   void name(Vm& vm, const std::string& own_name);
+  [[nodiscard]] VmSettings settings_of(const Vm& vm) const;
   [[nodiscard]] std::string free_name(const std::string& wanted, const Vm* except) const;
   [[nodiscard]] bool watches(const qmp::Endpoint& endpoint) const;
   void list();

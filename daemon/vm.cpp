@@ -266,10 +266,11 @@ void Vm::run_state_is(std::string state) {
   run_state_clock_.changed(run_state_, Clock::now());
 }
 
-void Vm::for_each_family(const std::function<void(const prometheus::MetricFamily&)>& visit) const {
-  for (const auto& family : run_state_clock_.figures(Clock::now())) visit(family);
-  for (const auto& family : qmp_events_.figures()) visit(family);
-  collectors_.for_each_family(visit);
+std::vector<std::shared_ptr<const Figures>> Vm::figures() const {
+  auto all = collectors_.figures();
+  all.push_back(std::make_shared<const Figures>(run_state_clock_.figures(Clock::now())));
+  all.push_back(std::make_shared<const Figures>(qmp_events_.figures()));
+  return all;
 }
 
 void Vm::set_state(VmState state, std::string reason) {

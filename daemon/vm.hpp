@@ -171,7 +171,7 @@ class Vm {
   [[nodiscard]] const std::set<std::string>& packs_on() const { return packs_on_; }
   [[nodiscard]] const CollectorRunner& collectors() const { return collectors_; }
   /// Run state, QMP events and what the collectors found, without the label `vm`.
-  void for_each_family(const std::function<void(const prometheus::MetricFamily&)>& visit) const;
+  [[nodiscard]] std::vector<std::shared_ptr<const Figures>> figures() const;
   [[nodiscard]] PackFit fit(const exporters::Pack& pack) const;
   [[nodiscard]] const MonitorTotals& monitor_totals() const { return monitor_totals_; }
   [[nodiscard]] FeedTotals trace_totals() const;

@@ -1,6 +1,7 @@
 #include "daemon/vm_metrics.hpp"
 
-#include <set>
+#include <map>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -159,34 +160,44 @@ void add_trace_metrics(exporters::MetricsPage& page, const VmList& vms) {
               [](const Vm& vm) { return vm.monitor_totals().flushes; });
 }
 
-/// All VMs' samples of one of the collectors' families.
-MetricFamily collect_collected(const VmList& vms, const std::string& name) {
+/// One family of one VM, in the figures that it is part of.
+struct Found {
+  std::string vm;
+  std::shared_ptr<const Figures> figures;
+  const MetricFamily* family;
+};
+using FoundByName = std::map<std::string, std::vector<Found>>;
+
+/// All VMs' samples of one family.
+MetricFamily join(const std::vector<Found>& all) {
   MetricFamily family;
-  for (const auto& vm : vms) {
-    vm->for_each_family([&](const MetricFamily& found) {
-      if (found.name != name || (!family.name.empty() && found.type != family.type)) return;
-      if (family.name.empty()) {
-        family.name = found.name;
-        family.help = found.help;
-        family.type = found.type;
-      }
-      for (const auto& metric : found.metric) {
-        auto& added = family.metric.emplace_back(metric);
-        added.label.insert(added.label.begin(), {"vm", vm->name()});
-      }
-    });
+  for (const auto& found : all) {
+    if (family.name.empty()) {
+      family.name = found.family->name;
+      family.help = found.family->help;
+      family.type = found.family->type;
+    }
+    if (found.family->type != family.type) continue;
+    for (const auto& metric : found.family->metric) {
+      auto& added = family.metric.emplace_back(metric);
+      added.label.insert(added.label.begin(), {"vm", found.vm});
+    }
   }
   return family;
 }
 
+/// What the collectors of all VMs know at the beginning of a scrape, which is shared by its turns.
 std::vector<exporters::MetricsPage::Collect> collected_families(const VmList& vms) {
-  std::set<std::string> names;
-  for (const auto& vm : vms)
-    vm->for_each_family([&](const MetricFamily& found) { names.insert(found.name); });
+  const auto by_name = std::make_shared<FoundByName>();
+  for (const auto& vm : vms) {
+    for (const auto& figures : vm->figures())
+      for (const auto& family : *figures)
+        (*by_name)[family.name].push_back({vm->name(), figures, &family});
+  }
   std::vector<exporters::MetricsPage::Collect> families;
-  families.reserve(names.size());
-  for (const auto& name : names)
-    families.push_back([&vms, name] { return collect_collected(vms, name); });
+  families.reserve(by_name->size());
+  for (const auto& [name, found] : *by_name)
+    families.push_back([by_name, &found = found] { return join(found); });
   return families;
 }
 

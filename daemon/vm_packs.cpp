@@ -119,7 +119,9 @@ void Vm::configure(VmSettings settings) {
   }
   for (const auto& name : settings.packs)
     if (!settings_.packs.contains(name)) packs_on_.insert(name);
+  const bool other_catalog = settings.catalog != settings_.catalog;
   settings_ = std::move(settings);
+  if (other_catalog && router_) choose_catalog();
   collectors_.configure(settings_.collectors);
   packs_changed();
 }

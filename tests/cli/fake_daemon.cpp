@@ -1,5 +1,6 @@
 #include "tests/cli/fake_daemon.hpp"
 
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -126,6 +127,12 @@ Outcome run_qemon(std::vector<std::string> arguments, const std::string& socket)
   outcome.out = out.str();
   outcome.err = err.str();
   return outcome;
+}
+
+void expect(const Outcome& outcome, int status, const std::string& out, const std::string& err) {
+  EXPECT_EQ(outcome.status, status);
+  EXPECT_EQ(outcome.out, out);
+  EXPECT_EQ(outcome.err, err);
 }
 
 }  // namespace qemon::test

@@ -53,4 +53,7 @@ struct Outcome {
 /// Runs qemon with these arguments, and with --socket in front if a path is given.
 [[nodiscard]] Outcome run_qemon(std::vector<std::string> arguments, const std::string& socket = "");
 
+/// Expects all of what a run came to.
+void expect(const Outcome& outcome, int status, const std::string& out, const std::string& err);
+
 }  // namespace qemon::test

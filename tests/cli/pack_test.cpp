@@ -8,17 +8,11 @@
 namespace qemon::cli {
 namespace {
 
+using test::expect;
 using test::FakeDaemon;
-using test::Outcome;
 using test::run_qemon;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-void expect(const Outcome& outcome, int status, const std::string& out, const std::string& err) {
-  EXPECT_EQ(outcome.status, status);
-  EXPECT_EQ(outcome.out, out);
-  EXPECT_EQ(outcome.err, err);
-}
 
 TEST(PackList, ShowsStatesAndWhatIsNotOffered) {
   FakeDaemon daemon;

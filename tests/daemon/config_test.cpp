@@ -69,9 +69,10 @@ TEST(Config, WantsAVm) {
   const auto outcome = parse({"--runtime-dir", "/run/q"});
 
   EXPECT_EQ(outcome.parsed.exit_status, 2);
-  EXPECT_EQ(outcome.errors,
-            "qemond: no VM to watch: give --vm NAME=ADDRESS, for instance --vm "
-            "web1=unix:/run/vms/web1.qmp, or --discover or --config\n");
+  EXPECT_EQ(
+      outcome.errors,
+      "qemond: no VM to watch: give --vm NAME=ADDRESS, for instance --vm "
+      "web1=unix:/run/vms/web1.qmp, or --discover or --config, or write /etc/qemon/qemond.yaml\n");
 }
 
 TEST(Config, TakesHumanMonitors) {
@@ -136,6 +137,17 @@ TEST(ConfigCheck, IsContentWithPacksThatAreRight) {
 
   EXPECT_EQ(outcome.parsed.exit_status, 0);
   EXPECT_EQ(outcome.errors, "");
+}
+
+TEST(ConfigCheck, RefusesPacksThatCannotBeSwitchedOn) {
+  const auto outcome = parse({"--vm", vm_option, "--runtime-dir", "/run/q", "--pack", "virtio-bkl",
+                              "--pack", "web*=exec-log", "--check"});
+
+  EXPECT_EQ(outcome.parsed.exit_status, 2);
+  EXPECT_EQ(outcome.errors,
+            "qemond: packs: exec-log reads logs of -d exec, which qemond does not follow: use "
+            "qemon replay\n"
+            "qemond: packs: there is no pack virtio-bkl: did you mean virtio-blk?\n");
 }
 
 TEST(ConfigCheck, NeedsNoVmToCheckPacks) {

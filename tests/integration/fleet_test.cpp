@@ -104,6 +104,39 @@ TEST_P(Fleet, StaysAsItWasWhenTheConfigurationHasMistakes) {
   EXPECT_EQ(daemon.vm_state("web1"), "attached");
 }
 
+TEST_P(Fleet, RefusesAReloadWithAPackThatThereIsNot) {
+  Qemu vm(GetParam(), directory / "vm");
+  const auto one = "vms: [{name: web1, address: \"" + vm.address() + "\"}]\n";
+  const Qemond daemon(home(), with_config(one));
+  ASSERT_TRUE(daemon.wait_attached("web1"));
+
+  write_file(config(), one + "settings: [{match: \"*\", packs: [virtio-bkl]}]\n");
+  const auto reloaded = daemon.qemon({"reload"});
+
+  EXPECT_EQ(reloaded.status, (ExitStatus{1, 0}));
+  EXPECT_THAT(reloaded.err,
+              HasSubstr("packs: there is no pack virtio-bkl: did you mean virtio-blk?"));
+}
+
+TEST_P(Fleet, UsesAnotherCatalogFromTheReloadOn) {
+  Qemu vm(GetParam(), directory / "vm");
+  const auto wrong = directory / "trace-events-of-another-build";
+  write_file(wrong, "virtio_blk_handle_read(int one) \"%d\"\n");
+  const auto web1 = "vms: [{name: web1, address: \"" + vm.address() + "\"";
+  const Qemond daemon(home(), with_config(web1 + ", trace_events: \"" + wrong + "\"}]\n"));
+  ASSERT_TRUE(daemon.wait_attached("web1"));
+  ASSERT_THAT(daemon.vm("web1").at("degraded").dump(), HasSubstr(wrong));
+
+  write_file(config(), web1 + "}]\n");
+  ASSERT_EQ(daemon.qemon({"reload"}).status, ExitStatus{});
+  ASSERT_EQ(daemon.qemon({"pack", "on", "virtio-blk"}).status, ExitStatus{});
+  vm.guest().read(4);
+
+  EXPECT_THAT(daemon.vm("web1").at("degraded").dump(), testing::Not(HasSubstr(wrong)));
+  const auto bytes = series("qemu_virtio_blk_bytes_total", {{"vm", "web1"}, {"operation", "read"}});
+  EXPECT_TRUE(wait_until([&] { return daemon.scrape().get(bytes) == 4 * 512; }));
+}
+
 TEST_P(Fleet, AttachesAndDetachesByCommand) {
   Qemu vm(GetParam(), directory / "vm");
   const Qemond daemon(home(), with_config("# nothing\n"));
