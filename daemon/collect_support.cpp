@@ -1,7 +1,6 @@
 #include "daemon/collect_support.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -57,29 +56,6 @@ std::span<const json> entries_of(const json& list) {
   if (!list.is_array()) return {};
   const auto& entries = list.get_ref<const json::array_t&>();
   return std::span(entries).first(std::min(entries.size(), collected_entries_max));
-}
-
-std::optional<std::uint64_t> take_count(std::string_view& text) {
-  std::uint64_t number = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (code != std::errc()) return std::nullopt;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return number;
-}
-
-std::string_view take_line(std::string_view& text) {
-  const std::size_t end = text.find('\n');
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view blanks = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
 asio::awaitable<Result<json>> ask(CollectorView view, std::string command, json arguments) {

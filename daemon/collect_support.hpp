@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/text.hpp"
 #include "daemon/collector.hpp"
 #include "exporters/metrics_page.hpp"
 
@@ -36,13 +37,6 @@ inline constexpr std::size_t collected_entries_max = 1000;
                                   std::size_t bytes_max = 200);
 /// The elements of a list, of which only the first collected_entries_max count.
 [[nodiscard]] std::span<const nlohmann::json> entries_of(const nlohmann::json& list);
-
-/// A number at the beginning of `text`, which then goes on behind it.
-[[nodiscard]] std::optional<std::uint64_t> take_count(std::string_view& text);
-/// Removes the first line from `text` and returns it without its end.
-[[nodiscard]] std::string_view take_line(std::string_view& text);
-/// Without blanks at both ends.
-[[nodiscard]] std::string_view trimmed(std::string_view text);
 
 /// What the command returns, or null if this QEMU does not have it or refuses it.
 boost::asio::awaitable<Result<nlohmann::json>> ask(CollectorView view, std::string command,
