@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -28,17 +29,35 @@ constexpr std::array<std::string_view, 11> statuses{"undefined", "created",   "r
                                                     "aborting",  "concluded", "null"};
 
 asio::awaitable<Result<Figures>> poll_jobs(CollectorView view) {
-  const auto jobs = co_await ask(view, "query-jobs", json());
-  if (!jobs) co_return jobs.error();
-  json block_jobs;
-  // Mostly there are none, and then the second question is not worth asking.
-  if (!entries_of(*jobs).empty() && view.commands.contains("query-block-jobs")) {
-    auto answer = co_await ask(view, "query-block-jobs", json());
+  // A human monitor shows block jobs only, and a QEMU before 3.0 has no others.
+  const bool all = view.commands.contains("query-jobs");
+  json jobs;
+  if (all) {
+    auto answer = co_await ask(view, "query-jobs", json());
     if (!answer) co_return answer.error();
-    block_jobs = std::move(*answer);
+    jobs = std::move(*answer);
+    // Mostly there are none, and then the second question is not worth asking.
+    if (entries_of(jobs).empty()) co_return job_figures(jobs, json());
   }
-  co_return job_figures(*jobs, block_jobs);
+  const auto block_jobs = co_await ask(view, "query-block-jobs", json());
+  if (!block_jobs) co_return block_jobs.error();
+  co_return all ? job_figures(jobs, *block_jobs) : block_job_figures(*block_jobs);
 }
+
+/// The families of how far jobs are, which query-jobs and query-block-jobs tell.
+struct Progress {
+  prometheus::MetricFamily done =
+      gauge_family("qemu_job_progress_current",
+                   "How far the job is, in a unit of its own: bytes for block jobs.");
+  prometheus::MetricFamily end = gauge_family(
+      "qemu_job_progress_end", "Where the job would be done; it may grow while the job runs.");
+
+  void add(const std::string& job, const std::optional<std::uint64_t>& done_now,
+           const std::optional<std::uint64_t>& end_now) {
+    add_known(done, {{"job", job}}, done_now);
+    add_known(end, {{"job", job}}, end_now);
+  }
+};
 
 void add_block_jobs(Figures& figures, const json& block_jobs, const std::set<std::string>& shown) {
   auto speed = gauge_family("qemu_job_speed_limit_bytes_per_second",
@@ -65,10 +84,7 @@ Figures job_figures(const json& jobs, const json& block_jobs) {
   auto number = gauge_family("qemu_jobs", "Background jobs that there are.");
   add_sample(number, {}, jobs.size());
   auto status = gauge_family("qemu_job_status", "1 for the status that the job is in.");
-  auto done = gauge_family("qemu_job_progress_current",
-                           "How far the job is, in a unit of its own: bytes for block jobs.");
-  auto end = gauge_family("qemu_job_progress_end",
-                          "Where the job would be done; it may grow while the job runs.");
+  Progress progress;
   std::set<std::string> shown;
   for (const json& entry : entries_of(jobs)) {
     if (shown.size() >= jobs_max) break;
@@ -81,11 +97,28 @@ Figures job_figures(const json& jobs, const json& block_jobs) {
       add_sample(status, {{"job", job}, {"type", type}, {"status", one}}, one == current ? 1 : 0);
     }
     if (!known) add_sample(status, {{"job", job}, {"type", type}, {"status", "other"}}, 1);
-    add_known(done, {{"job", job}}, count_in(entry, "current-progress"));
-    add_known(end, {{"job", job}}, count_in(entry, "total-progress"));
+    progress.add(job, count_in(entry, "current-progress"), count_in(entry, "total-progress"));
   }
   Figures figures;
-  for (auto* family : {&number, &status, &done, &end}) add_family(figures, std::move(*family));
+  for (auto* family : {&number, &status, &progress.done, &progress.end}) {
+    add_family(figures, std::move(*family));
+  }
+  add_block_jobs(figures, block_jobs, shown);
+  return figures;
+}
+
+Figures block_job_figures(const json& block_jobs) {
+  Progress progress;
+  std::set<std::string> shown;
+  for (const json& entry : entries_of(block_jobs)) {
+    if (shown.size() >= jobs_max) break;
+    const std::string job = text_in(entry, "device");
+    if (job.empty() || !shown.insert(job).second) continue;
+    progress.add(job, count_in(entry, "offset"), count_in(entry, "len"));
+  }
+  Figures figures;
+  add_family(figures, std::move(progress.done));
+  add_family(figures, std::move(progress.end));
   add_block_jobs(figures, block_jobs, shown);
   return figures;
 }
@@ -94,7 +127,7 @@ Collector jobs_collector() {
   Collector collector;
   collector.name = "jobs";
   collector.interval = 5s;
-  collector.needs = {"query-jobs"};
+  collector.needs = {"query-block-jobs"};
   collector.poll = poll_jobs;
   return collector;
 }

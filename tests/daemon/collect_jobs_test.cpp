@@ -82,11 +82,29 @@ TEST(CollectJobs, ShowsAHundredJobsAtMost) {
   EXPECT_THAT(samples, Not(HasSubstr("{job=\"j100\"")));
 }
 
+TEST(CollectJobs, BlockJobsAloneTellNeitherHowManyJobsThereAreNorTheirStatus) {
+  // As a human monitor shows it.
+  const json block_jobs =
+      json::parse(R"([{"type": "mirror", "device": "disk0", "offset": 5, "len": 10, "speed": 7}])");
+
+  const Figures figures = block_job_figures(block_jobs);
+
+  expect_sound(figures);
+  EXPECT_EQ(samples_of(figures),
+            "qemu_job_progress_current{job=\"disk0\"} 5\n"
+            "qemu_job_progress_end{job=\"disk0\"} 10\n"
+            "qemu_job_speed_limit_bytes_per_second{job=\"disk0\"} 7\n");
+  EXPECT_EQ(samples_of(block_job_figures(json::array())), "");
+}
+
 TEST(CollectJobs, SurvivesWhateverAnswerComes) {
   const json jobs = json::parse(jobs_text);
   const json block_jobs = json::parse(block_jobs_text);
   for (const json& answer : test::spoilt(jobs)) expect_sound(job_figures(answer, block_jobs));
-  for (const json& answer : test::spoilt(block_jobs)) expect_sound(job_figures(jobs, answer));
+  for (const json& answer : test::spoilt(block_jobs)) {
+    expect_sound(job_figures(jobs, answer));
+    expect_sound(block_job_figures(answer));
+  }
 }
 
 }  // namespace
