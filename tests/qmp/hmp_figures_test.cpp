@@ -36,7 +36,7 @@ const std::string blockstats =
     "idle_time_ns=0\r\n";
 
 const std::string block_d0 =
-    "d0 (#block171): /tmp/hx/d.img (raw)\r\n"
+    "d0 (#block171): /srv/d.img (raw)\r\n"
     "    Attached to:      /machine/peripheral-anon/device[0]/virtio-backend\r\n"
     "    Cache mode:       writethrough\r\n";
 const std::string block_others =
