@@ -244,9 +244,11 @@ asio::awaitable<Monitor::Next> Monitor::fail_at(Failure failure, Request request
     case FailureKind::hang:
       co_await hold();
       break;
-    case FailureKind::flood:
-      co_await flood();
+    case FailureKind::flood: {
+      const bool open = co_await flood();
+      if (!open) co_return Next::hang_up;
       break;
+    }
     case FailureKind::busy_flood:
     case FailureKind::no_greeting:
     case FailureKind::greeting_garbage:
@@ -268,9 +270,12 @@ asio::awaitable<void> Monitor::hold() {
   holding_ = false;
 }
 
-asio::awaitable<void> Monitor::flood() {
+/// False when the client has gone. A write after one that failed would never end: Asio 1.81 takes
+/// the failure for a full socket and waits for room.
+asio::awaitable<bool> Monitor::flood() {
   bool open = true;
   while (open && failing_ && !stopping_) open = co_await send(flood_chunk());
+  co_return open;
 }
 
 asio::awaitable<void> Monitor::send_long_line() {

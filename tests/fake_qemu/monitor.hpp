@@ -68,7 +68,7 @@ class Monitor {
   boost::asio::awaitable<Next> handle(std::string line);
   boost::asio::awaitable<Next> fail_at(Failure failure, Request request);
   boost::asio::awaitable<void> hold();
-  boost::asio::awaitable<void> flood();
+  boost::asio::awaitable<bool> flood();
   boost::asio::awaitable<void> send_long_line();
   boost::asio::awaitable<bool> send(std::string text);
   boost::asio::awaitable<bool> send_reply(SharedText reply, std::string id);
