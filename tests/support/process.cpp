@@ -38,7 +38,9 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 /// The child's part between fork and exec: only calls that are safe there. Returns what failed.
 int become(const ProcessOptions& options, int out, int err, pid_t parent,
            const std::vector<char*>& argv, const std::vector<char*>& environment) {
-  const int in = ::open("/dev/null", O_RDONLY);
+  const bool talks = options.conversation >= 0;
+  const int in = talks ? options.conversation : ::open("/dev/null", O_RDONLY);
+  if (talks) out = in;
   if (in < 0 || ::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || ::dup2(err, 2) < 0) return errno;
   if (options.user) {
     if (::setgroups(0, nullptr) != 0 || ::setgid(options.user->gid) != 0 ||

@@ -32,6 +32,7 @@ std::optional<User> nobody();
 struct ProcessOptions {
   std::vector<std::string>
       command;               ///< The program, found by PATH if it has no slash, and its arguments.
+  int conversation = -1;     ///< A descriptor to be its standard input and output, see below.
   std::string out;           ///< File for its standard output; empty: /dev/null.
   std::string err;           ///< File for its standard error; empty: /dev/null.
   bool err_pipe = false;     ///< Standard error is a pipe instead, see errors_from_pipe().
@@ -39,6 +40,9 @@ struct ProcessOptions {
   std::vector<std::string> environment;  ///< NAME=VALUE, in addition to the test's own.
 };
 
+/// One end of a socket pair as `conversation` lets the test tell the program something and hear its
+/// answers; it stays the caller's to close.
+///
 /// Started by the constructor, killed by the destructor; killed by the kernel when the test itself
 /// is killed (except after the program has changed its own user, which takes that tie away).
 class Process {
