@@ -59,6 +59,7 @@ class Daemon {
       : config_(config),
         read_buffer_(trace::decode_bytes_max * 2),
         environment_{catalogs_,
+                     event_names_,
                      packs_,
                      read_buffer_,
                      config.runtime_directory + "/trace",
@@ -197,6 +198,7 @@ class Daemon {
   asio::io_context context_{1};
   std::vector<char> read_buffer_;
   CatalogFinder catalogs_;
+  trace::EventNamesPool event_names_;
   exporters::PackLibrary packs_;
   VmEnvironment environment_;
   Fleet fleet_;

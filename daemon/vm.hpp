@@ -79,6 +79,7 @@ struct PackFit {
 /// Shared by all VMs; owned by the daemon, which outlives them.
 struct VmEnvironment {
   CatalogFinder& catalogs;
+  trace::EventNamesPool& event_names;
   const exporters::PackLibrary& packs;
   std::span<char> read_buffer;  ///< For one read and decode at a time; see trace::decode_bytes_max.
   std::string trace_directory;
@@ -190,6 +191,7 @@ class Vm {
   boost::asio::awaitable<Result<void>> attach(qmp::Client& client);
   void find_process(const qmp::Client& client, const std::vector<pid_t>& threads);
   boost::asio::awaitable<Result<void>> load_states(qmp::Client& client, bool same_process);
+  void begin_events(std::span<const qmp::TraceEventLine> lines);
   boost::asio::awaitable<Result<void>> reconcile(qmp::Client& client, SwitchReport* report);
   boost::asio::awaitable<Result<void>> apply_changes(qmp::Client& client, SwitchReport* report);
   boost::asio::awaitable<void> answer_requests(qmp::Client& client);

@@ -130,33 +130,51 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
 /// Reads the states of all events. Differences to what we believe of the same process are others'
 /// doing.
 asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_process) {
-  auto states = co_await qmp::get_event_states(client, "*");
-  if (!states) co_return wrap(states.error(), "its trace events cannot be listed");
-  if (!same_process) events_.forget_process();
-  for (const auto& state : *states) {
-    const auto event = events_.add(state.name);
-    const bool on = state.state == qmp::EventSwitch::enabled;
+  auto listed = co_await qmp::list_trace_events(client);
+  if (!listed) co_return wrap(listed.error(), "its trace events cannot be listed");
+  auto lines = qmp::parse_trace_event_lines(*listed);
+  std::vector<qmp::EventState> states;  // Holds the names if the human monitor is of no help.
+  if (lines.empty()) {
+    auto asked = co_await qmp::get_event_states(client, "*");
+    if (!asked) co_return wrap(asked.error(), "its trace events cannot be listed");
+    states = std::move(*asked);
+    for (const auto& state : states)
+      lines.push_back({state.name, state.state == qmp::EventSwitch::enabled});
+  }
+  if (!same_process) begin_events(lines);
+  for (const auto& line : lines) {
+    const auto event = events_.add(line.name);
     if (!same_process) {
-      leases_.found(event, on, state.state == qmp::EventSwitch::unavailable);
-    } else if (leases_.observe(event, on)) {
+      leases_.found(event, line.on, false);
+    } else if (leases_.observe(event, line.on)) {
       ++monitor_totals_.foreign_changes;
     }
   }
-  // Those that only the QEMU before had.
-  for (trace::EventIndex event = 0; event < events_.size(); ++event)
-    if (!events_.is_present(event)) leases_.found(event, false, true);
-  known_events_ = states->size();
+  known_events_ = lines.size();
   co_return Result<void>();
 }
 
-void Vm::choose_catalog() {
-  std::vector<std::string> names;
-  names.reserve(events_.size());
+/// Another QEMU's events take the place of the last one's.
+void Vm::begin_events(std::span<const qmp::TraceEventLine> lines) {
+  std::vector<std::string_view> names;
+  names.reserve(lines.size());
+  for (const auto& line : lines) names.push_back(line.name);
+  events_.begin_process(environment_.event_names.share(names));
+  // Those that only the QEMU before had.
   for (trace::EventIndex event = 0; event < events_.size(); ++event)
-    names.push_back(events_.name(event));
-  catalog_ = environment_.catalogs.find(settings_.catalog, process_, names);
+    if (!events_.is_present(event)) leases_.found(event, false, true);
+}
+
+void Vm::choose_catalog() {
+  catalog_ = environment_.catalogs.find(settings_.catalog, process_, events_.process_names());
   events_.use_catalog(catalog_.catalog.get());
   if (!catalog_.problem.empty()) spdlog::warn("{}: {}", name(), catalog_.problem);
+  if (!catalog_.catalog) return;
+  // The list of all events shows what is compiled out as merely off.
+  for (const auto& described : catalog_.catalog->events()) {
+    const auto event = described.disabled ? events_.find(described.name) : std::nullopt;
+    if (event && !leases_.at(*event).on) leases_.found(*event, false, true);
+  }
 }
 
 }  // namespace qemon::daemon

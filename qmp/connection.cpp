@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -21,6 +23,16 @@ using nlohmann::json;
 namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+// One read, on the stack: a host may have a thousand monitors, and their buffers would be most of
+// our memory.
+constexpr std::size_t read_bytes_max = 65536;
+// A monitor that never stops sending is read at this rate, and no faster: parsing it takes some
+// percent of a core, and the other VMs have the rest. QEMU keeps what we leave, so ordinary bursts,
+// such as the list of all events, are read without a rest.
+constexpr double burst_bytes = 4U << 20;
+constexpr double bytes_per_second = 4U << 20;
+constexpr std::chrono::milliseconds rest{20};
 
 bool is_unix_socket(Client::Socket& socket) {
   sockaddr_storage address{};
@@ -87,7 +99,10 @@ Connection::Connection(Client::Socket socket, Protocol protocol)
       peer_(is_unix_ ? credentials(socket_) : std::nullopt),
       session_(protocol),
       handshake_timer_(socket_.get_executor()),
-      output_bell_(socket_.get_executor()) {}
+      output_bell_(socket_.get_executor()),
+      allowance_bytes_(burst_bytes),
+      allowance_time_(std::chrono::steady_clock::now()),
+      rest_timer_(socket_.get_executor()) {}
 
 asio::awaitable<Result<Greeting>> Connection::handshake(Self self,
                                                         std::chrono::milliseconds deadline) {
@@ -153,6 +168,7 @@ void Connection::end(Error reason) {
   socket_.close(ignored);
   handshake_timer_.cancel();
   output_bell_.cancel();
+  rest_timer_.cancel();
   for (auto& [id, waiter] : waiters_) {
     if (!waiter.result) waiter.result = session_.end_reason();
     waiter.timer.cancel();
@@ -194,15 +210,45 @@ asio::awaitable<void> Connection::write_loop(Self self) {
 // One read; false when the session has ended. Bounded, so that a VM that floods us gives others
 // their turn.
 asio::awaitable<bool> Connection::read_some(Self self) {
-  auto [ec, size] = co_await self->socket_.async_read_some(asio::buffer(self->input_), as_result);
-  if (self->closed_) co_return false;
-  if (ec) {
-    self->end(connection_lost(ec, self->session_.greeted()));
-    co_return false;
+  while (!self->closed_ && self->must_rest()) {
+    self->rest_timer_.expires_after(rest);
+    co_await self->rest_timer_.async_wait(as_result);
   }
-  self->statistics_.bytes_received += size;
-  self->session_.receive(std::string_view(self->input_.data(), size));
-  co_return true;
+  while (!self->closed_) {
+    // Waited for even if bytes are there: between two reads others have their turn. An error of the
+    // wait shows in the attempt to read.
+    co_await self->socket_.async_wait(asio::socket_base::wait_read, as_result);
+    if (self->closed_) break;
+    const ssize_t size = self->receive_now();
+    if (size > 0) co_return true;
+    const int error = size == 0 ? 0 : errno;
+    if (size < 0 && (error == EAGAIN || error == EWOULDBLOCK || error == EINTR)) continue;
+    const boost::system::error_code eof = asio::error::eof;
+    const boost::system::error_code failed(error, boost::system::system_category());
+    self->end(connection_lost(size == 0 ? eof : failed, self->session_.greeted()));
+  }
+  co_return false;
+}
+
+bool Connection::must_rest() {
+  const auto now = std::chrono::steady_clock::now();
+  const double earned =
+      std::chrono::duration<double>(now - allowance_time_).count() * bytes_per_second;
+  allowance_bytes_ = std::min(burst_bytes, allowance_bytes_ + earned);
+  allowance_time_ = now;
+  return allowance_bytes_ <= 0;
+}
+
+// recv(2) that never blocks; what came is with the session.
+ssize_t Connection::receive_now() {
+  std::array<char, read_bytes_max> input;
+  const ssize_t size = ::recv(socket_.native_handle(), input.data(), input.size(), MSG_DONTWAIT);
+  if (size <= 0) return size;
+  const auto count = static_cast<std::size_t>(size);
+  allowance_bytes_ -= static_cast<double>(count);
+  statistics_.bytes_received += count;
+  session_.receive(std::string_view(input.data(), count));
+  return size;
 }
 
 asio::awaitable<void> Connection::send(Self self, Output output) {

@@ -2,7 +2,8 @@
 // for client.cpp and connection.cpp.
 #pragma once
 
-#include <array>
+#include <sys/types.h>
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -73,6 +74,8 @@ class Connection {
   static boost::asio::awaitable<void> write_loop(Self self);
   static boost::asio::awaitable<bool> read_some(Self self);
   static boost::asio::awaitable<void> send(Self self, Output output);
+  [[nodiscard]] bool must_rest();
+  ssize_t receive_now();
   void dispatch_until_ready();
   void dispatch_all();
   void dispatch(Incoming incoming);
@@ -89,8 +92,11 @@ class Connection {
   boost::asio::steady_timer handshake_timer_;
   boost::asio::steady_timer output_bell_;  // Never expires; cancelled to wake the writer.
   ClientStatistics statistics_;
+  // What may still be read without a rest; see connection.cpp.
+  double allowance_bytes_;
+  std::chrono::steady_clock::time_point allowance_time_;
+  boost::asio::steady_timer rest_timer_;
   bool closed_ = false;
-  std::array<char, 65536> input_;
 };
 
 /// "5 s", "250 ms".

@@ -9,25 +9,32 @@ namespace {
 // How much of a line that is not QMP is waited for and shown.
 constexpr std::size_t excerpt_bytes = 80;
 
-// A buffer that grew beyond this for one long reply is given back afterwards.
-constexpr std::size_t buffer_bytes_kept = 1U << 20;
+// A buffer that grew beyond this for one long reply is given back when the reply has been used: a
+// host may have a thousand monitors, and most replies are a few kilobytes.
+constexpr std::size_t buffer_bytes_kept = 16384;
 
 }  // namespace
 
 void Framer::feed(std::string_view bytes) {
-  if (start_ > 0) {
-    buffer_.erase(0, start_);
-    scan_ -= start_;
-    start_ = 0;
-    if (buffer_.empty() && buffer_.capacity() > buffer_bytes_kept) std::string().swap(buffer_);
-  }
+  drop_used();
   buffer_.append(bytes);
+}
+
+void Framer::drop_used() {
+  if (start_ == 0) return;
+  buffer_.erase(0, start_);
+  scan_ -= start_;
+  start_ = 0;
+  if (buffer_.empty() && buffer_.capacity() > buffer_bytes_kept) std::string().swap(buffer_);
 }
 
 Result<std::optional<std::string_view>> Framer::next() {
   const auto scanned = scan();
   if (!scanned) return scanned.error();
-  if (*scanned == Step::more) return std::optional<std::string_view>();
+  if (*scanned == Step::more) {
+    if (start_ == buffer_.size()) drop_used();
+    return std::optional<std::string_view>();
+  }
   const std::string_view message = std::string_view(buffer_).substr(start_, scan_ - start_);
   forget_message();
   return std::optional(message);

@@ -37,6 +37,7 @@ class Framer {
   Result<Step> step(char c);
   Error not_a_message() const;
   void forget_message();
+  void drop_used();
 
   const std::size_t line_bytes_max_;
   const std::size_t depth_max_;

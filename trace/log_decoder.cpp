@@ -169,11 +169,13 @@ bool LogDecoder::arguments(const Record& record, Arguments& into) const {
     scanners_.clear();
     scanners_generation_ = events_.catalog_generation();
   }
-  const CatalogEvent* const described = events_.described(record.event);
-  if (described == nullptr) return false;
   if (scanners_.size() < events_.size()) scanners_.resize(events_.size());
   auto& scanner = scanners_[record.event];
-  if (!scanner) scanner = std::make_unique<FormatScanner>(*described);
+  if (!scanner) {
+    const CatalogEvent* const described = events_.described(record.event);
+    if (described == nullptr) return false;
+    scanner = std::make_unique<FormatScanner>(*described);
+  }
   return scanner->scan(record.payload, into);
 }
 

@@ -361,7 +361,7 @@ TEST(Engine, LeavesOutEventsThatOnlyAnEarlierQemuHad) {
   const auto other =
       trace::Catalog::parse("line(int irq, int level) \"irq %d level %d\"\n").value();
 
-  run.events.forget_process();
+  run.events.begin_process(std::make_shared<const trace::EventNames>(std::vector<std::string>{}));
   run.events.add("line");
   run.events.use_catalog(&other);
   run.use(rules);

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <memory>
+#include <string_view>
+
 namespace qemon::trace {
 namespace {
 
@@ -45,16 +49,56 @@ TEST(EventTable, DescribesEventsAddedBeforeAndAfterTheCatalog) {
 }
 
 TEST(EventTable, KnowsWhichEventsTheNextProcessHasToo) {
+  EventNamesPool pool;
   EventTable table;
-  const auto both = table.add("both");
-  const auto old = table.add("old");
+  table.begin_process(pool.share(std::array<std::string_view, 2>{"both", "old"}));
+  const auto from_trace = table.add("from_trace");
 
-  table.forget_process();
-  EXPECT_EQ(table.add("both"), both);
+  table.begin_process(pool.share(std::array<std::string_view, 2>{"new", "both"}));
 
-  EXPECT_TRUE(table.is_present(both));
-  EXPECT_FALSE(table.is_present(old));
-  EXPECT_EQ(table.find("old"), old);
+  EXPECT_EQ(table.find("both"), 0u);
+  EXPECT_EQ(table.find("old"), 1u);
+  EXPECT_EQ(table.find("from_trace"), from_trace);
+  EXPECT_EQ(table.find("new"), 3u);
+  EXPECT_TRUE(table.is_present(0));
+  EXPECT_FALSE(table.is_present(1));
+  EXPECT_FALSE(table.is_present(from_trace));
+  EXPECT_TRUE(table.is_present(3));
+}
+
+TEST(EventTable, KnowsTheSameProcessListAgain) {
+  EventNamesPool pool;
+  const std::array<std::string_view, 2> names{"a", "b"};
+  EventTable table;
+  table.begin_process(pool.share(names));
+  const auto more = table.add("more");
+
+  table.begin_process(pool.share(names));
+
+  EXPECT_EQ(table.size(), 3u);
+  EXPECT_TRUE(table.is_present(1));
+  EXPECT_FALSE(table.is_present(more));
+}
+
+TEST(EventTable, SharesTheNamesOfVmsThatRunTheSameQemu) {
+  EventNamesPool pool;
+  const std::array<std::string_view, 2> names{"a", "b"};
+  EventTable one;
+  EventTable other;
+  one.begin_process(pool.share(names));
+  other.begin_process(pool.share(names));
+
+  EXPECT_EQ(&one.name(1), &other.name(1));
+  EXPECT_EQ(one.add("c"), 2u);
+  EXPECT_EQ(other.find("c"), std::nullopt);
+}
+
+TEST(EventNamesPool, KeepsNothingThatNobodyUses) {
+  EventNamesPool pool;
+  std::weak_ptr<const EventNames> first = pool.share(std::array<std::string_view, 1>{"a"});
+
+  EXPECT_TRUE(first.expired());
+  EXPECT_EQ(pool.share(std::array<std::string_view, 1>{"a"})->size(), 1u);
 }
 
 TEST(EventTable, ForgetsDescriptionsWithTheirCatalog) {
