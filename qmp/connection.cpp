@@ -216,9 +216,13 @@ asio::awaitable<bool> Connection::read_some(Self self) {
   }
   while (!self->closed_) {
     // Waited for even if bytes are there: between two reads others have their turn. An error of the
-    // wait shows in the attempt to read.
-    co_await self->socket_.async_wait(asio::socket_base::wait_read, as_result);
+    // wait shows in the attempt to read, unless it was cancelled.
+    const auto [ec] = co_await self->socket_.async_wait(asio::socket_base::wait_read, as_result);
     if (self->closed_) break;
+    if (ec == asio::error::operation_aborted) {
+      self->end(make_error(errc::closed, "the monitor session was cancelled"));
+      break;
+    }
     const ssize_t size = self->receive_now();
     if (size > 0) co_return true;
     const int error = size == 0 ? 0 : errno;

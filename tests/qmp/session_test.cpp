@@ -344,7 +344,7 @@ TEST(Session, TakesALongReply) {
   ReadySession session;
   const auto id = session.submit_one();
   sent(session);
-  const std::string text(9U << 20, 'x');
+  const std::string text(3U << 20, 'x');
 
   session.receive("{\"id\": \"qemon-" + std::to_string(id) + "\", \"return\": \"" + text +
                   "\"}\r\n");
