@@ -152,6 +152,11 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
     if (state_ != VmState::released) set_state(VmState::unreachable, attached.error().detail);
     co_return;
   }
+  // Whoever sees that it is attached may rely on the leases being in force again.
+  Result<void> going = co_await reconcile(client, nullptr);
+  if (!going) note_failure(going.error());
+  // Asked for meanwhile.
+  if (state_ == VmState::released) co_return;
   backoff_ = backoff_first;
   ++monitor_totals_.sessions;
   answering_ = true;
@@ -160,7 +165,6 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
   next_poll_time_ = Clock::now() + 1s;
   auto collecting = co_await begin_collecting(client);
   if (!collecting) note_failure(collecting.error());
-  Result<void> going = co_await reconcile(client, nullptr);
   while (state_ == VmState::attached && !stopping_ && !session_ended_) {
     co_await answer_requests(client);
     if (end_leases_that_are_over()) {

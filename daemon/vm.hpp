@@ -316,7 +316,6 @@ class Vm {
   std::deque<std::shared_ptr<SwitchRequest>>
       requests_;  // Shared with the coroutine that waits for the answer.
   unsigned polls_ = 0;
-  std::chrono::steady_clock::time_point last_look_{};  // At all events.
   std::chrono::steady_clock::time_point next_poll_time_{};
   std::chrono::steady_clock::time_point next_flush_time_{};
   std::uint64_t bytes_at_last_flush_ = 0;

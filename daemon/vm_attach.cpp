@@ -120,7 +120,6 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
   for (trace::EventIndex event = 0; event < events_.size(); ++event)
     if (!events_.is_present(event)) leases_.found(event, false, true);
   known_events_ = states->size();
-  last_look_ = Clock::now();
   states_known_ = true;
   take_up_states();
   journaled_.reset();

@@ -28,8 +28,6 @@ constexpr auto poll_interval = 1s;
 // trace/simple.c). With the read interval of the feed this keeps a record's way to /metrics under
 // 250 ms.
 constexpr auto flush_interval = 100ms;
-// A look at all events that is not older need not be repeated before switching some.
-constexpr auto look_is_fresh = 100ms;
 // Asking for a few events costs less than looking at all, which takes QEMU 5 ms.
 constexpr std::size_t asked_one_by_one_max = 8;
 constexpr std::uint64_t flows_by_itself_bytes = 65536;
@@ -146,7 +144,7 @@ std::vector<std::string> Vm::names_to_switch_on() const {
 /// at too rarely to know what others did since.
 asio::awaitable<Result<void>> Vm::refresh_states(qmp::Client& client,
                                                  std::vector<std::string> names) {
-  if (names.empty() || Clock::now() - last_look_ < look_is_fresh) co_return Result<void>();
+  if (names.empty()) co_return Result<void>();
   const bool all = names.size() > asked_one_by_one_max ||
                    std::find(names.begin(), names.end(), "*") != names.end();
   if (all) {
@@ -249,7 +247,6 @@ asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
 
 /// Compares what `info trace-events` printed with what we believe.
 void Vm::observe(const std::string& listed) {
-  last_look_ = Clock::now();
   for (const auto& line : qmp::parse_trace_event_lines(listed)) observe(line.name, line.on);
 }
 
