@@ -49,9 +49,11 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
   struct stat about {};
   if (::lstat(path.c_str(), &about) != 0) return system_error(errno, path);
   if (!S_ISDIR(about.st_mode))
-    return Error{path + " is a symbolic link or no directory: choose another with --runtime-dir"};
+    return Error{
+        path +
+        ": is a symbolic link or no folder: remove it, or choose another with --runtime-dir"};
   if (about.st_uid != ::geteuid() && about.st_uid != 0)
-    return Error{path + " belongs to user " + std::to_string(about.st_uid) +
+    return Error{path + ": belongs to user " + std::to_string(about.st_uid) +
                  ": choose another with --runtime-dir"};
   if (::access(path.c_str(), W_OK | X_OK) != 0)
     return system_error(errno, path + " (choose another with --runtime-dir)");

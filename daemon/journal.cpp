@@ -84,7 +84,7 @@ Result<Journal> Journal::open_directory(const std::string& runtime_directory, bo
   return Journal(path, std::move(directory), about.st_uid);
 }
 
-Journal::Contents Journal::read() const {
+Journal::Contents Journal::read() {
   Contents contents;
   // A descriptor of its own, since closedir() closes it.
   const int copy = ::openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -115,6 +115,7 @@ Journal::Contents Journal::read() const {
     } else if (journal_file_name(entry->address) != name) {
       refuse("is about " + entry->address + ", which belongs elsewhere");
     } else {
+      for (const auto& lease : entry->leases) last_lease_id_ = std::max(last_lease_id_, lease.id);
       contents.entries.push_back(std::move(*entry));
     }
   }

@@ -32,7 +32,8 @@ class Journal {
     std::vector<JournalEntry> entries;
     std::vector<std::string> refused;  ///< A line each, with the file's path and why.
   };
-  [[nodiscard]] Contents read() const;
+  /// Everything that is in it; next_lease_id() keeps clear of its leases.
+  [[nodiscard]] Contents read();
 
   [[nodiscard]] Result<void> write(const JournalEntry& entry);
   /// No error if there is none.

@@ -306,8 +306,8 @@ class Vm {
   std::unique_ptr<TraceRouter> router_;
   bool attached_by_command_ = false;
   std::optional<JournalEntry>
-      journaled_;             // Of an earlier life, until its process is found or gone.
-  std::string journal_text_;  // What the journal holds now; empty for nothing.
+      journaled_;                        // Of an earlier life, until its process is found or gone.
+  std::optional<JournalEntry> written_;  // What the journal holds now.
   std::string journal_problem_;
   std::string probe_event_;    // On for an instant, to find out where the log goes.
   FeedTotals retired_totals_;  // Of routers of QEMU processes that are gone.

@@ -9,7 +9,7 @@
 namespace qemon::daemon {
 
 void Vm::take_up(JournalEntry entry) {
-  journal_text_ = "(of an earlier life)";
+  written_ = entry;
   attached_by_command_ = entry.attached_by_command;
   // Times of another boot mean nothing here, and its QEMUs are gone.
   if (entry.boot != boot_id()) return;
@@ -100,13 +100,13 @@ JournalEntry Vm::journal_entry() const {
 /// Before QEMU is told anything that would have to be put back, and after. Nothing is written if
 /// nothing changed.
 Result<void> Vm::write_journal() {
-  const auto entry = journal_entry();
-  auto text = entry.needed() ? to_text(entry) : std::string();
-  if (text == journal_text_) return Result<void>();
-  auto written = entry.needed() ? environment_.journal->write(entry)
-                                : environment_.journal->remove(entry.address);
+  std::optional<JournalEntry> entry = journal_entry();
+  if (!entry->needed()) entry.reset();
+  if (entry == written_) return Result<void>();
+  auto written =
+      entry ? environment_.journal->write(*entry) : environment_.journal->remove(address());
   if (!written) return written;
-  journal_text_ = std::move(text);
+  written_ = std::move(entry);
   if (!journal_problem_.empty()) spdlog::info("{}: its journal is written again", name());
   journal_problem_.clear();
   return written;

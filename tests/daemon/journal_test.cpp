@@ -170,7 +170,7 @@ TEST_F(JournalTest, LetsRootRestoreWhatAnotherUsersDaemonLeft) {
   ASSERT_EQ(::chown((directory / "journal").c_str(), 12345, 12345), 0);
   ASSERT_EQ(::chown(file().c_str(), 12345, 12345), 0);
 
-  const auto journal = Journal::open_left(directory.path().string());
+  auto journal = Journal::open_left(directory.path().string());
 
   ASSERT_TRUE(journal) << journal.error().detail;
   EXPECT_EQ(journal->read().entries.size(), 1U);
@@ -201,6 +201,16 @@ TEST_F(JournalTest, GivesNoLeaseIdTwice) {
     }
   }
   EXPECT_EQ(last, 6U);
+}
+
+TEST_F(JournalTest, GivesNoIdOfALeaseThatItHolds) {
+  auto journal = open();
+  ASSERT_TRUE(journal.write(full_entry()));
+  write_file(directory / "journal/last-lease-id", "garbage");
+
+  ASSERT_EQ(journal.read().entries.size(), 1U);
+
+  EXPECT_EQ(journal.next_lease_id(), 9U);
 }
 
 TEST_F(JournalTest, OverwritesALinkInItsPlaceWithoutFollowingIt) {

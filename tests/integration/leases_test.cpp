@@ -257,6 +257,70 @@ TEST_P(LeasesOn, OutliveARestartOfQemuWhileQemondIsDead) {
   EXPECT_EQ(events_on(*vm), std::set<std::string>{write_event});
 }
 
+TEST_P(LeasesOn, AreNotDisturbedByAReload) {
+  Qemu vm(GetParam(), directory / "vm");
+  auto options = watching(vm);
+  options.arguments.insert(options.arguments.end(), {"--pack", "block"});
+  const Qemond daemon(home(), options);
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+  done(daemon.qemon({"event", "on", read_event, "--for", "2h"}));
+  done(daemon.qemon({"pack", "on", "block", "virtio-blk", "--for", "1h"}));
+  const auto before = leases_of(daemon);
+  ASSERT_EQ(before.size(), 4U);
+  EXPECT_EQ(before[0].at("user"), "configuration");
+
+  done(daemon.qemon({"reload"}));
+
+  const auto after = leases_of(daemon);
+  ASSERT_EQ(after.size(), before.size());
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    EXPECT_EQ(after[i].at("id"), before[i].at("id"));
+    EXPECT_EQ(after[i].at("events"), before[i].at("events"));
+    EXPECT_EQ(after[i].at("until").is_null(), before[i].at("until").is_null());
+  }
+  EXPECT_TRUE(vm.monitor().event_enabled(read_event));
+}
+
+TEST_P(LeasesOn, PacksThatTheConfigurationNamesAreOneEachAlsoAfterACrash) {
+  Qemu vm(GetParam(), directory / "vm");
+  const auto options = watching(vm);
+  auto with_pack = options;
+  with_pack.arguments.insert(with_pack.arguments.end(), {"--pack", "virtio-blk"});
+  for (int life = 0; life < 2; ++life) {
+    Qemond daemon(home(), with_pack);
+    ASSERT_TRUE(daemon.wait_attached("vm"));
+    EXPECT_EQ(leases_of(daemon).size(), 1U);
+    daemon.crash();
+  }
+  // The configuration names it no more.
+  const Qemond daemon(home(), options);
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+  EXPECT_THAT(leases_of(daemon), IsEmpty());
+  EXPECT_THAT(events_on(vm), IsEmpty());
+}
+
+TEST_P(LeasesOn, AreNotBegunInARuntimeDirectoryWithLinks) {
+  Qemu vm(GetParam(), directory / "vm");
+  std::filesystem::create_directories(directory / "run");
+  std::filesystem::create_directories(directory / "elsewhere");
+  const auto refusal = [&]() -> std::string {
+    try {
+      const Qemond daemon(home(), watching(vm));
+      return "it runs";
+    } catch (const std::runtime_error& failure) {
+      return failure.what();
+    }
+  };
+
+  for (const std::string name : {"journal", "trace"}) {
+    const auto link = directory / ("run/" + name);
+    std::filesystem::remove_all(link);
+    std::filesystem::create_directory_symlink(directory / "elsewhere", link);
+    EXPECT_THAT(refusal(), HasSubstr("run/" + name + ": is a symbolic link"));
+    std::filesystem::remove(link);
+  }
+}
+
 TEST_P(LeasesOn, AreLeftAloneByASecondQemond) {
   Qemu vm(GetParam(), directory / "vm");
   std::filesystem::create_directory(directory / "second");
