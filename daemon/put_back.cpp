@@ -46,6 +46,16 @@ bool log_was_taken(const ProcessInfo& process, const std::string& trace_director
          !log_candidates(*files, trace_directory).empty();
 }
 
+/// The named files right in the folder that QEMU has open.
+std::vector<std::string> open_in(const ProcessInfo& process, const std::string& folder) {
+  std::vector<std::string> paths;
+  const auto files = open_files(process.pid);
+  if (!files) return paths;
+  for (const auto& file : *files)
+    if (!file.deleted && is_right_in(file.target, folder)) paths.push_back(file.target);
+  return paths;
+}
+
 asio::awaitable<Result<void>> put_trace_back(qmp::Client& client, const JournaledTrace& trace,
                                              const std::optional<ProcessInfo>& process,
                                              const std::string& trace_directory, PutBack& done) {
@@ -63,8 +73,10 @@ asio::awaitable<Result<void>> put_trace_back(qmp::Client& client, const Journale
     done.note = "its log is where somebody else led it, and stays there";
     co_return Result<void>();
   }
+  const auto ours = process ? open_in(*process, trace_directory) : std::vector<std::string>();
   auto back = co_await put_log_back(client, trace.log_restore);
   if (!back) co_return wrap(back.error(), "its log cannot be put back");
+  for (const auto& file : ours) ::unlink(file.c_str());
   if (!back->empty()) done.note = "its log is nowhere now: " + *back;
   co_return Result<void>();
 }

@@ -95,6 +95,27 @@ TEST_P(Restore, WorksWithoutQemond) {
   EXPECT_THAT(restore().out, HasSubstr("nothing to restore"));
 }
 
+TEST_P(Restore, WorksOverAHumanMonitorToo) {
+  QemuOptions options;
+  options.arguments = {"-monitor", "unix:" + (directory / "hmp") + ",server=on,wait=off"};
+  Qemu vm(GetParam(), directory / "vm", options);
+  vm.monitor().set_event(complete_event, true);
+  {
+    Qemond daemon(home(), watching({{"vm", "hmp:unix:" + (directory / "hmp")}}));
+    ASSERT_TRUE(daemon.wait_attached("vm"));
+    daemon.events_on({"virtio_blk_*"});
+    daemon.crash();
+  }
+
+  const Finished restored = restore();
+
+  EXPECT_EQ(restored.status, ExitStatus{}) << restored.err;
+  EXPECT_FALSE(vm.monitor().event_enabled(read_event));
+  EXPECT_TRUE(vm.monitor().event_enabled(complete_event));
+  EXPECT_THAT(journal(), IsEmpty());
+  EXPECT_TRUE(std::filesystem::is_empty(directory / "run/trace"));
+}
+
 TEST_P(Restore, ByTheNextQemondPutsTheDestinationBackToo) {
   QemuOptions options;
   options.stderr_pipe = true;
