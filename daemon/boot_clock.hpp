@@ -10,10 +10,12 @@ namespace qemon::daemon {
 /// CLOCK_BOOTTIME. Unlike std::chrono::steady_clock it goes on while the host sleeps, and means the
 /// same to every process, so a journal can hold it.
 struct BootClock {
+  // NOLINTBEGIN(readability-identifier-naming): the names that std::chrono asks for.
   using duration = std::chrono::nanoseconds;
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<BootClock>;
+  // NOLINTEND(readability-identifier-naming)
   static constexpr bool is_steady = true;
 
   [[nodiscard]] static time_point now() noexcept;

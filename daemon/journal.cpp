@@ -45,7 +45,7 @@ Result<void> lock(int directory, const std::string& path) {
 
 std::string journal_file_name(const std::string& address) {
   std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a.
-  for (const unsigned char byte : address) hash = (hash ^ byte) * 0x100000001b3U;
+  for (const char byte : address) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3U;
   std::string name;
   for (int shift = 60; shift >= 0; shift -= 4) name += "0123456789abcdef"[(hash >> shift) & 0xfU];
   return name + std::string(suffix);
