@@ -24,9 +24,11 @@ constexpr const char* examples =
     "Examples:\n"
     "  qemon status                            what qemond watches, and how well\n"
     "  qemon event on 'virtio_blk_*' --vm web1 count these events on web1 from now on\n"
-    "  qemon pack on virtio-blk irq            their metrics appear in /metrics\n"
+    "  qemon pack on virtio-blk irq --for 10m  their metrics appear in /metrics\n"
+    "  qemon lease list                        what is on for whom and until when\n"
     "  qemon event list --enabled              what is on, and how often it occurred\n"
-    "  qemon event off '*'                     everything back as it was found\n"
+    "  qemon event off '*'                     what qemon event on switched on goes off\n"
+    "  qemon restore                           everything back as it was found\n"
     "  qemon vm release web1 --for 60s         let another program use the monitor\n"
     "  qemon replay trace.log --pack block     what a finished trace tells, without qemond\n"
     "  qemon vm list --output json             for programs; table output may change\n"
@@ -85,6 +87,12 @@ std::string default_socket(const Environment& environment) {
   return system_socket;
 }
 
+std::string default_runtime_directory(const Environment& environment) {
+  if (environment.uid == 0) return "/run/qemond";
+  const auto directory = environment.variable("XDG_RUNTIME_DIR");
+  return directory ? *directory + "/qemond" : std::string();
+}
+
 void Session::note(std::string_view line) {
   err_ << "qemon: " << printable(line) << '\n';
 }
@@ -135,6 +143,8 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   add_event_commands(app, invocation);
   add_replay_command(app, invocation);
   add_pack_commands(app, invocation);
+  add_lease_commands(app, invocation);
+  add_restore_command(app, invocation);
   add_reload_command(app, invocation);
 
   const auto usage = [&](const std::string& problem) {
@@ -150,6 +160,8 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   }
   if (!invocation.command) return usage("a command is missing");
 
+  if (invocation.runtime_directory.empty())
+    invocation.runtime_directory = default_runtime_directory(environment);
   const std::string path =
       invocation.socket.empty() ? default_socket(environment) : invocation.socket;
   Session session(Client(path), invocation.output == "json", out, err, environment.err_is_terminal);

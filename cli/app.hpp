@@ -23,6 +23,10 @@ struct Environment {
 /// if its socket is there or we are root; else a daemon of our own user in $XDG_RUNTIME_DIR.
 [[nodiscard]] std::string default_socket(const Environment& environment);
 
+/// Where the qemond is that the command is for keeps its files, if it is not told otherwise; empty
+/// if that cannot be told.
+[[nodiscard]] std::string default_runtime_directory(const Environment& environment);
+
 /// Exit status of the process: 0 done, 1 failed, 2 wrong usage.
 [[nodiscard]] int run(int argc, const char* const* argv, const Environment& environment,
                       std::ostream& out, std::ostream& err);

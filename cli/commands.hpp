@@ -69,6 +69,8 @@ struct Invocation {
   std::string address;
   bool enabled_only = false;
   std::string duration;
+  std::string lease;              ///< Its id.
+  std::string runtime_directory;  ///< Of qemond.
   std::function<void(const Invocation&, Session&)> command;
 };
 
@@ -83,6 +85,8 @@ void add_vm_commands(CLI::App& app, Invocation& invocation);
 void add_event_commands(CLI::App& app, Invocation& invocation);
 void add_replay_command(CLI::App& app, Invocation& invocation);
 void add_pack_commands(CLI::App& app, Invocation& invocation);
+void add_lease_commands(CLI::App& app, Invocation& invocation);
+void add_restore_command(CLI::App& app, Invocation& invocation);
 void add_reload_command(CLI::App& app, Invocation& invocation);
 
 /// What `qemon pack check` does; needs no daemon.

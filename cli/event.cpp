@@ -9,6 +9,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/fields.hpp"
+#include "cli/lease_text.hpp"
 #include "cli/table.hpp"
 #include "cli/text.hpp"
 
@@ -74,11 +75,13 @@ std::map<std::string, std::vector<std::string>> by_reason(const Json& list) {
 void print_done(std::ostream& out, const Json& vm, const std::string& action) {
   const std::string name = printable(text_at(vm, "vm"));
   const std::vector<std::string> changed = texts_at(vm, "changed");
+  const std::string lease = lease_suffix(vm);
   if (!changed.empty())
-    out << name << ": " << counted(changed.size(), "event") << " " << action << " ("
-        << name_list(changed) << ")\n";
+    out << name << ": " << counted(changed.size(), "event") << " " << action << lease
+        << (lease.empty() ? " (" : ": ") << name_list(changed) << (lease.empty() ? ")\n" : "\n");
   if (const std::size_t already = array_at(vm, "already").size(); already != 0)
-    out << name << ": " << already << " already " << action << '\n';
+    out << name << ": " << already << " already " << action << (changed.empty() ? lease : "")
+        << '\n';
   for (const auto& [why, names] : by_reason(array_at(vm, "kept")))
     out << name << ": " << names.size() << " kept, "
         << (why.empty() ? "left as found" : printable(why)) << " (" << name_list(names) << ")\n";
@@ -129,6 +132,7 @@ void switch_events(const Invocation& invocation, Session& session, const std::st
   Json body;
   body["action"] = action;
   body["patterns"] = invocation.patterns;
+  add_length(invocation.duration, "for_seconds", body);
   if (!invocation.vm.empty()) body["vm"] = invocation.vm;
   const Result<Json> answer = session.client().post("/v1/events", body);
   if (!answer) return session.fail(answer.error().detail);
@@ -179,7 +183,10 @@ void add_event_commands(CLI::App& app, Invocation& invocation) {
       ->type_name("")
       ->check(not_empty());
   add_vm_option(*on, invocation, "Only on this VM (otherwise on all)");
-  on->footer("Example:\n  qemon event on 'virtio_blk_*' apic_deliver_irq --vm web1");
+  add_for_option(*on, invocation,
+                 "For how long: 30s, 10m, 2h, 1d or forever; otherwise as long as qemond is told "
+                 "by --lease, one hour if it is not");
+  on->footer("Example:\n  qemon event on 'virtio_blk_*' apic_deliver_irq --vm web1 --for 10m");
   on->callback([&invocation] { invocation.command = switch_on; });
 
   CLI::App* const off =

@@ -7,6 +7,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/fields.hpp"
+#include "cli/lease_text.hpp"
 #include "cli/table.hpp"
 #include "cli/text.hpp"
 
@@ -98,7 +99,7 @@ void print_switched(const Json& vm, const std::string& action, Session& session)
     }
     if (session.json()) continue;
     session.out() << printable(name) << ": pack " << printable(pack_name) << ' '
-                  << (flag_at(pack, "changed") ? "" : "already ") << action;
+                  << (flag_at(pack, "changed") ? "" : "already ") << action << lease_suffix(pack);
     if (!missing.empty())
       session.out() << ", without " << missing.size() << " of its " << metrics
                     << " metrics (see qemon pack list)";
@@ -114,6 +115,7 @@ void switch_packs(const Invocation& invocation, Session& session, const std::str
   Json body;
   body["action"] = action;
   body["packs"] = invocation.packs;
+  add_length(invocation.duration, "for_seconds", body);
   if (!invocation.vm.empty()) body["vm"] = invocation.vm;
   const Result<Json> answer = session.client().post("/v1/packs", body);
   if (!answer) return session.fail(answer.error().detail);
@@ -130,8 +132,8 @@ void switch_off(const Invocation& invocation, Session& session) {
   switch_packs(invocation, session, "off");
 }
 
-void add_switch_command(CLI::App& pack, const std::string& action, const std::string& help,
-                        Invocation& invocation, void (*command)(const Invocation&, Session&)) {
+CLI::App* add_switch_command(CLI::App& pack, const std::string& action, const std::string& help,
+                             Invocation& invocation, void (*command)(const Invocation&, Session&)) {
   CLI::App* const added = pack.add_subcommand(action, help);
   added->add_option("NAME", invocation.packs, "Names of packs")
       ->required()
@@ -142,6 +144,7 @@ void add_switch_command(CLI::App& pack, const std::string& action, const std::st
       ->check(not_empty());
   added->footer("Example:\n  qemon pack " + action + " virtio-blk irq --vm web1");
   added->callback([&invocation, command] { invocation.command = command; });
+  return added;
 }
 
 }  // namespace
@@ -164,8 +167,11 @@ void add_pack_commands(CLI::App& app, Invocation& invocation) {
       ->check(not_empty());
   show->callback([&invocation] { invocation.command = show_pack; });
 
-  add_switch_command(*pack, "on", "Switch a pack's events on and make its metrics", invocation,
-                     switch_on);
+  CLI::App* const on = add_switch_command(
+      *pack, "on", "Switch a pack's events on and make its metrics", invocation, switch_on);
+  add_for_option(*on, invocation,
+                 "For how long: 30s, 10m, 2h, 1d or forever; otherwise as long as qemond is told "
+                 "by --lease, one hour if it is not");
   add_switch_command(*pack, "off",
                      "Switch a pack's events off again, but for those that somebody else wants",
                      invocation, switch_off);

@@ -78,10 +78,12 @@ void print_vm(std::ostream& out, const Json& vm) {
   const std::string traced = trace_text(trace);
   print_line(out, "trace", traced);
   print_line(out, "catalog", text_at(trace, "catalog"));
+  const auto leases = count_at(vm, "leases");
   if (count_at(events, "known") != 0)
     print_line(out, "events",
                std::to_string(count_at(events, "on")) + " on, " +
-                   std::to_string(count_at(events, "held")) + " of them held by qemond, " +
+                   std::to_string(count_at(events, "held")) + " of them held by " +
+                   (leases == 0 ? "qemond" : counted(leases, "lease")) + ", " +
                    std::to_string(count_at(events, "known")) + " known");
   std::string packs;
   for (const std::string& pack : texts_at(vm, "packs")) append(packs, pack);

@@ -138,6 +138,7 @@ void complete(Config& config, Checker& checker) {
   if (config.listen.empty()) config.listen = default_listen;
   if (config.log_level.empty()) config.log_level = "info";
   if (!config.trace_space_bytes) config.trace_space_bytes = default_trace_space_bytes;
+  if (!config.lease) config.lease = LeaseLength(default_lease_length);
   check_listen(config.listen, checker);
 }
 
@@ -160,6 +161,7 @@ struct Words {
   std::vector<std::string> packs;
   std::vector<std::string> collectors;
   std::string trace_space;
+  std::string lease;
 };
 
 void add_options(CLI::App& app, Config& config, Words& words) {
@@ -206,6 +208,10 @@ void add_options(CLI::App& app, Config& config, Words& words) {
                  "Most bytes of unread trace, and of growth of a log followed in place, per VM; "
                  "events go off beyond [1GiB]")
       ->type_name("SIZE");
+  app.add_option("--lease", words.lease,
+                 "How long events and packs stay on that qemon switches on without --for: 30s, "
+                 "10m, 2h, 1d or forever [1h]")
+      ->type_name("DURATION");
   app.add_option("--log-level", config.log_level, "error, warn, info or debug [info]")
       ->check(CLI::IsMember({"error", "warn", "info", "debug"}))
       ->type_name("LEVEL");
@@ -233,6 +239,14 @@ void add_words(const Words& words, Config& config, Checker& checker) {
       checker.fail("--trace-space " + words.trace_space +
                    ": write a size, for instance 64MiB or 1GiB");
   }
+}
+
+void add_lease(const Words& words, Config& config, Checker& checker) {
+  if (words.lease.empty()) return;
+  config.lease = parse_lease_length(words.lease);
+  if (!config.lease)
+    checker.fail("--lease " + words.lease +
+                 ": write a duration, for instance 10m, 2h or 1d, or forever");
 }
 
 /// What the command line tells takes the place of what the file tells.
@@ -281,6 +295,7 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config,
   if (!line.file.empty()) read_config_file(line.file, file, in_file);
   config = merge(std::move(file), std::move(line));
   add_words(words, config, checker);
+  add_lease(words, config, checker);
   complete(config, checker);
   const bool checks_packs = config.check_only && !config.pack_folders.empty();
   if (config.vms.empty() && config.discovery.empty() && config.file.empty() && !checks_packs) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "daemon/lease_length.hpp"
 #include "qmp/endpoint.hpp"
 
 namespace qemon::daemon {
@@ -66,6 +67,7 @@ struct Config {
   std::vector<std::string> pack_folders;  ///< The user's, besides those that ship.
   std::string log_level;
   std::optional<std::uint64_t> trace_space_bytes;  ///< See --trace-space.
+  std::optional<LeaseLength> lease;                ///< See --lease.
   bool check_only = false;
   std::vector<std::string> arguments;  ///< The command line.
 

@@ -27,7 +27,7 @@ class FileReader {
     if (!exporters::refuse_other_keys(
             file,
             {"listen", "control_socket", "runtime_dir", "pack_dirs", "trace_space", "trace_events",
-             "log_level", "vms", "discover", "settings"},
+             "lease", "log_level", "vms", "discover", "settings"},
             mistakes_)) {
       return;
     }
@@ -42,6 +42,11 @@ class FileReader {
       config_.trace_space_bytes = parse_size(space->scalar);
       if (!config_.trace_space_bytes)
         fail(*space, "trace_space: write a size, for instance 64MiB or 1GiB");
+    }
+    if (const auto* lease = file.find("lease")) {
+      config_.lease = parse_lease_length(lease->scalar);
+      if (!config_.lease)
+        fail(*lease, "lease: write a duration, for instance 10m, 2h or 1d, or forever");
     }
     each(file, "vms", [&](const YamlNode& node) { read_vm(node); });
     each(file, "discover", [&](const YamlNode& node) { read_discovery(node); });

@@ -11,9 +11,11 @@
 #include <utility>
 
 #include "base/version.hpp"
+#include "daemon/control_answers.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/vm_json.hpp"
 #include "daemon/vm_request.hpp"
+#include "qmp/error.hpp"
 
 namespace qemon::daemon {
 
@@ -22,75 +24,16 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::size_t names_max = 1000;
 constexpr double release_seconds_max = 24 * 3600;
-// Who holds the leases that are taken with `qemon event on`. All users of the command line share
-// them, so that one can switch off what another one forgot.
-constexpr std::string_view command_line_holder = "qemon event on";
-
-HttpResponse answer(const json& body, unsigned status = 200) {
-  HttpResponse response;
-  response.status = status;
-  response.content_type = "application/json";
-  // Texts from QEMU may hold anything; what is not UTF-8 is replaced.
-  response.body = body.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-  return response;
+/// For the log: "lease=7 until=2026-11-24T15:04:05Z".
+std::string lease_text(const std::optional<GrantedLease>& lease) {
+  if (!lease) return "lease=none";
+  return "lease=" + std::to_string(lease->id) + " until=" + utc_text(lease->until);
 }
 
-HttpResponse refuse(unsigned status, const std::string& why) {
-  return answer({{"error", why}}, status);
-}
-
-HttpResponse wrong_method(const std::string& allowed) {
-  auto response = refuse(405, "this address takes " + allowed + " only");
-  response.headers.emplace_back("Allow", allowed);
-  return response;
-}
-
-/// The body as a JSON object; a discarded value if it is none.
-json parse_body(const HttpRequest& request) {
-  // A body this deep cannot be one of ours, and the parser's recursion is not to be driven by it.
-  if (std::count(request.body.begin(), request.body.end(), '[') +
-          std::count(request.body.begin(), request.body.end(), '{') >
-      64) {
-    return json(json::value_t::discarded);
-  }
-  auto body = json::parse(request.body, nullptr, false);
-  return body.is_object() ? body : json(json::value_t::discarded);
-}
-
-/// What a request to switch events or packs asks for.
-struct SwitchWish {
-  bool on = false;
-  std::vector<std::string> names;  // Patterns of events, or packs.
-  std::string vm;                  // Empty for all.
-};
-
-/// `list`: the member that holds the names, and `what` they are.
-Result<SwitchWish> parse_wish(const HttpRequest& request, const std::string& list,
-                              const std::string& what) {
-  const auto body = parse_body(request);
-  if (body.is_discarded()) return Error{"the body is no JSON object"};
-  const auto action = body.find("action");
-  if (action == body.end() || (*action != "on" && *action != "off"))
-    return Error{"\"action\" must be \"on\" or \"off\""};
-  const auto names = body.find(list);
-  if (names == body.end() || !names->is_array() || names->empty() || names->size() > names_max) {
-    return Error{"\"" + list + "\" must be an array of 1 to " + std::to_string(names_max) + " " +
-                 what};
-  }
-  SwitchWish wish;
-  wish.on = *action == "on";
-  for (const auto& name : *names) {
-    if (!name.is_string() || name.get_ref<const std::string&>().empty())
-      return Error{"\"" + list + "\" holds something else than " + what};
-    wish.names.push_back(name.get<std::string>());
-  }
-  if (const auto vm = body.find("vm"); vm != body.end() && !vm->is_null()) {
-    if (!vm->is_string()) return Error{"\"vm\" must be the name of a VM"};
-    wish.vm = vm->get<std::string>();
-  }
-  return wish;
+/// For the log: nothing, or why it was not done.
+std::string why_not(const SwitchReport& report) {
+  return report.error.empty() ? std::string() : " failed=\"" + report.error + "\"";
 }
 
 }  // namespace
@@ -112,7 +55,14 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
     if (path[1] == "packs" && get) co_return co_await list_packs(std::move(request));
     if (path[1] == "packs" && post) co_return co_await switch_packs(std::move(request));
     if (path[1] == "packs") co_return wrong_method("GET, POST");
-    if (path[1] == "reload") co_return post ? reload() : wrong_method("POST");
+    if (path[1] == "leases") co_return get ? list_leases(request) : wrong_method("GET");
+    if (path[1] == "restore" && post) co_return co_await restore(std::move(request));
+    if (path[1] == "restore") co_return wrong_method("POST");
+    if (path[1] == "reload") co_return post ? reload(request) : wrong_method("POST");
+  }
+  if (path.size() == 3 && path[0] == "v1" && path[1] == "leases") {
+    if (!post) co_return wrong_method("POST");
+    co_return co_await change_lease(std::move(request));
   }
   if (path.size() == 3 && path[0] == "v1" && path[1] == "packs")
     co_return get ? show_pack(path[2]) : wrong_method("GET");
@@ -123,7 +73,7 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
   if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "attach")
     co_return post ? attach(path[2], request) : wrong_method("POST");
   if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "detach")
-    co_return post ? detach(path[2]) : wrong_method("POST");
+    co_return post ? detach(path[2], request) : wrong_method("POST");
   co_return refuse(404, "qemond " + std::string(version) + " knows no " + request.path +
                             ": qemon and qemond are probably of different versions");
 }
@@ -160,7 +110,7 @@ HttpResponse ControlApi::list_events(const HttpRequest& request) const {
       events.push_back(to_json(row));
     }
     std::string error;
-    if (vm->events().size() == 0)
+    if (vm->known_events() == 0)
       error = "is " + std::string(to_string(vm->state())) + ": " + vm->reason();
     list.push_back({{"vm", vm->name()}, {"events", std::move(events)}, {"error", error}});
   }
@@ -168,22 +118,26 @@ HttpResponse ControlApi::list_events(const HttpRequest& request) const {
 }
 
 asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
-  auto wish = parse_wish(request, "patterns", "event names or patterns");
+  auto wish = parse_wish(request, "patterns", "event names or patterns", lease_length_);
   if (!wish) co_return refuse(400, wish.error().detail);
   if (!wish->vm.empty() && !fleet_.find(wish->vm)) co_return no_such_vm(wish->vm);
+  const auto asker = asker_of(request);
   // Shared, because a VM may be detached while its answer is waited for.
   std::vector<std::pair<std::shared_ptr<Vm>, std::shared_ptr<Vm::SwitchRequest>>> asked;
   for (const auto& vm : fleet_.vms()) {
     if (!wish->vm.empty() && vm->name() != wish->vm) continue;
-    asked.emplace_back(vm,
-                       vm->ask_to_switch(wish->on, wish->names, std::string(command_line_holder)));
+    asked.emplace_back(vm, wish->on ? vm->ask_for_events(wish->names, asker, wish->length)
+                                    : vm->ask_events_off(wish->names));
   }
   auto list = json::array();
   for (auto& [vm, pending] : asked) {
     const auto report = co_await vm->switched(pending);
-    if (!report.changed.empty()) {
-      spdlog::info("{}: events switched {} count={} by_uid={}", vm->name(), wish->on ? "on" : "off",
-                   report.changed.size(), request.peer ? static_cast<int>(request.peer->uid) : -1);
+    if (!wish->on) {
+      spdlog::info("{}: events switched off count={} by={}{}", vm->name(), report.changed.size(),
+                   to_string(asker), why_not(report));
+    } else {
+      spdlog::info("{}: events switched on count={} {} by={}{}", vm->name(), report.changed.size(),
+                   lease_text(report.lease), to_string(asker), why_not(report));
     }
     list.push_back(to_json(vm->name(), report));
   }
@@ -193,7 +147,7 @@ asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
 }
 
 asio::awaitable<HttpResponse> ControlApi::switch_packs(HttpRequest request) {
-  auto wish = parse_wish(request, "packs", "names of packs");
+  auto wish = parse_wish(request, "packs", "names of packs", lease_length_);
   if (!wish) co_return refuse(400, wish.error().detail);
   if (!wish->vm.empty() && !fleet_.find(wish->vm)) co_return no_such_vm(wish->vm);
   for (const auto& name : wish->names) {
@@ -204,19 +158,20 @@ asio::awaitable<HttpResponse> ControlApi::switch_packs(HttpRequest request) {
           400, "pack " + name +
                    " reads logs of -d exec, which qemond does not follow: use qemon replay");
   }
+  const auto asker = asker_of(request);
   std::vector<std::pair<std::shared_ptr<Vm>, std::shared_ptr<Vm::SwitchRequest>>> asked;
   for (const auto& vm : fleet_.vms()) {
     if (!wish->vm.empty() && vm->name() != wish->vm) continue;
-    asked.emplace_back(vm, vm->ask_to_switch_packs(wish->on, wish->names));
+    asked.emplace_back(vm, wish->on ? vm->ask_for_packs(wish->names, asker, wish->length)
+                                    : vm->ask_packs_off(wish->names));
   }
   auto list = json::array();
   for (auto& [vm, pending] : asked) {
     const auto report = co_await vm->switched(pending);
     for (const auto& pack : report.packs) {
-      if (!pack.changed || !report.error.empty()) continue;
-      spdlog::info("{}: pack={} switched {} by_uid={}", vm->name(), pack.name,
-                   wish->on ? "on" : "off",
-                   request.peer ? static_cast<int>(request.peer->uid) : -1);
+      spdlog::info("{}: pack={} switched {} {} by={}{}", vm->name(), pack.name,
+                   wish->on ? "on" : "off", lease_text(pack.lease), to_string(asker),
+                   why_not(report));
     }
     list.push_back(to_json(vm->name(), report));
   }
@@ -261,7 +216,8 @@ HttpResponse ControlApi::show_pack(const std::string& name) const {
   return answer(entry);
 }
 
-HttpResponse ControlApi::reload() {
+HttpResponse ControlApi::reload(const HttpRequest& request) {
+  spdlog::info("reload asked for by={}", to_string(asker_of(request)));
   const auto mistakes = reload_();
   auto warnings = json::array();
   for (const auto& vm : fleet_.vms())
@@ -283,6 +239,8 @@ HttpResponse ControlApi::release(const std::string& name, const HttpRequest& req
     return refuse(400, "\"seconds\" must be more than 0 and at most 86400");
   }
   const auto duration = std::chrono::milliseconds(std::llround(seconds->get<double>() * 1000));
+  spdlog::info("{}: release seconds={} by={}", name, seconds->get<double>(),
+               to_string(asker_of(request)));
   vm->release(duration);
   return answer({{"vm", name}, {"released_for_seconds", seconds->get<double>()}});
 }
@@ -293,13 +251,16 @@ HttpResponse ControlApi::attach(const std::string& name, const HttpRequest& requ
   if (body.is_discarded() || address == body.end() || !address->is_string())
     return refuse(400,
                   "\"address\" must be that of a monitor, for instance unix:/run/vms/web1.qmp");
+  spdlog::info("attach vm={} address={} by={}", qmp::one_line(name),
+               qmp::one_line(address->get_ref<const std::string&>()), to_string(asker_of(request)));
   const auto attached = fleet_.attach(name, address->get<std::string>());
   if (!attached) return refuse(400, attached.error().detail);
   return answer({{"vm", name}, {"address", *address}});
 }
 
-HttpResponse ControlApi::detach(const std::string& name) {
+HttpResponse ControlApi::detach(const std::string& name, const HttpRequest& request) {
   if (!fleet_.find(name)) return no_such_vm(name);
+  spdlog::info("{}: detach by={}", name, to_string(asker_of(request)));
   const auto detached = fleet_.detach(name);
   if (!detached) return refuse(400, detached.error().detail);
   return answer({{"vm", name}});

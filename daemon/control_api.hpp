@@ -10,6 +10,7 @@
 
 #include "daemon/fleet.hpp"
 #include "daemon/http_message.hpp"
+#include "daemon/lease_length.hpp"
 #include "daemon/peer.hpp"
 #include "exporters/pack_library.hpp"
 
@@ -27,6 +28,8 @@ class ControlApi {
   /// What a request to reload does; it returns the mistakes, a line each, that kept it from
   /// reloading.
   void on_reload(std::function<std::vector<std::string>()> reload) { reload_ = std::move(reload); }
+  /// Of leases of which the command line does not say how long they are to last.
+  void set_lease_length(LeaseLength length) { lease_length_ = length; }
   void set_about(About about) { about_ = std::move(about); }
 
   boost::asio::awaitable<HttpResponse> handle(HttpRequest request);
@@ -36,19 +39,23 @@ class ControlApi {
   boost::asio::awaitable<HttpResponse> switch_packs(HttpRequest request);
   boost::asio::awaitable<HttpResponse> list_packs(HttpRequest request);
   [[nodiscard]] HttpResponse show_pack(const std::string& name) const;
-  [[nodiscard]] HttpResponse reload();
+  boost::asio::awaitable<HttpResponse> change_lease(HttpRequest request);
+  boost::asio::awaitable<HttpResponse> restore(HttpRequest request);
+  [[nodiscard]] HttpResponse list_leases(const HttpRequest& request) const;
+  [[nodiscard]] HttpResponse reload(const HttpRequest& request);
   [[nodiscard]] HttpResponse status() const;
   [[nodiscard]] HttpResponse vms() const;
   [[nodiscard]] HttpResponse list_events(const HttpRequest& request) const;
   [[nodiscard]] HttpResponse release(const std::string& name, const HttpRequest& request) const;
   [[nodiscard]] HttpResponse attach(const std::string& name, const HttpRequest& request);
-  [[nodiscard]] HttpResponse detach(const std::string& name);
+  [[nodiscard]] HttpResponse detach(const std::string& name, const HttpRequest& request);
   [[nodiscard]] HttpResponse no_such_vm(const std::string& name) const;
 
   Fleet& fleet_;
   const exporters::PackLibrary& packs_;
   std::function<std::vector<std::string>()> reload_;
   ControlPolicy policy_;
+  LeaseLength lease_length_ = default_lease_length;
   About about_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };

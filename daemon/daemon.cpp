@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 #include <tuple>
 
 #include "base/version.hpp"
@@ -21,6 +22,7 @@
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/fleet.hpp"
 #include "daemon/http_server.hpp"
+#include "daemon/journal.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/web_api.hpp"
 #include "exporters/pack_library.hpp"
@@ -45,12 +47,25 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
   if (errno != EEXIST)
     return system_error(errno, path + ": cannot be made (choose another with --runtime-dir)");
   struct stat about {};
-  if (::stat(path.c_str(), &about) != 0) return system_error(errno, path);
+  if (::lstat(path.c_str(), &about) != 0) return system_error(errno, path);
   if (!S_ISDIR(about.st_mode))
-    return Error{path + " is no directory: choose another with --runtime-dir"};
+    return Error{
+        path +
+        ": is a symbolic link or no folder: remove it, or choose another with --runtime-dir"};
+  if (about.st_uid != ::geteuid() && about.st_uid != 0)
+    return Error{path + ": belongs to user " + std::to_string(about.st_uid) +
+                 ": choose another with --runtime-dir"};
   if (::access(path.c_str(), W_OK | X_OK) != 0)
     return system_error(errno, path + " (choose another with --runtime-dir)");
   return Result<void>();
+}
+
+/// Files that a qemond that was killed has made for traces. A QEMU that still writes to one has it
+/// open, and is led elsewhere when it is attached to.
+void remove_left_trace_files(const std::string& folder) {
+  std::error_code failed;
+  for (const auto& file : std::filesystem::directory_iterator(folder, failed))
+    if (file.path().extension() == ".trace") std::filesystem::remove(file.path(), failed);
 }
 
 class Daemon {
@@ -64,6 +79,7 @@ class Daemon {
                      read_buffer_,
                      config.runtime_directory + "/trace",
                      config.trace_space_bytes.value_or(0),
+                     nullptr,
                      {},
                      {},
                      {}},
@@ -80,6 +96,10 @@ class Daemon {
       const mode_t mode = directory == environment_.trace_directory ? 0711 : 0755;
       if (auto made = make_directory(directory, mode); !made) return made.error();
     }
+    auto journal = Journal::open(config_.runtime_directory);
+    if (!journal) return journal.error();
+    journal_.emplace(std::move(*journal));
+    environment_.journal = &*journal_;
     if (const auto mistakes = load_packs(config_); !mistakes.empty()) {
       for (const auto& mistake : mistakes) spdlog::error("{}", mistake);
       return Error{"the packs have mistakes, " + std::to_string(mistakes.size()) +
@@ -94,6 +114,8 @@ class Daemon {
     add_pack_metrics(page_, fleet_.vms());
     control_.on_reload([this] { return reload(); });
     environment_.on_gone = [this](const std::string& vm) { metrics_.forget(vm); };
+    control_.set_lease_length(*config_.lease);
+    take_up_journal();
     fleet_.configure(config_);
     spawn(fleet_.run());
     // Spawned last and not counted: it is what waits for the others.
@@ -108,6 +130,14 @@ class Daemon {
   }
 
  private:
+  /// What is left of a qemond that was killed.
+  void take_up_journal() {
+    auto left = journal_->read();
+    for (const auto& refused : left.refused) spdlog::error("not taken up: {}", refused);
+    fleet_.take_up(std::move(left.entries));
+    remove_left_trace_files(environment_.trace_directory);
+  }
+
   Result<void> listen() {
     auto address = server_.listen_tcp(
         config_.listen, [this](HttpRequest request) { return web_.handle(std::move(request)); });
@@ -168,6 +198,7 @@ class Daemon {
     }
     config_ = std::move(config);
     environment_.trace_space_bytes = config_.trace_space_bytes.value_or(0);
+    control_.set_lease_length(*config_.lease);
     spdlog::set_level(spdlog::level::from_str(config_.log_level));
     fleet_.configure(config_);
   }
@@ -196,6 +227,7 @@ class Daemon {
 
   Config config_;
   asio::io_context context_{1};
+  std::optional<Journal> journal_;
   std::vector<char> read_buffer_;
   CatalogFinder catalogs_;
   trace::EventNamesPool event_names_;

@@ -8,6 +8,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <tuple>
 #include <utility>
 
 namespace qemon::daemon {
@@ -64,6 +65,7 @@ void Fleet::configure(const Config& config) {
   for (const auto& vm : config_.vms)
     if (!watches(vm.endpoint)) add(vm, Origin::configured);
   scan();
+  take_up_the_others();
   for (const auto& member : members_) member.vm->configure(settings_of(*member.vm));
 }
 
@@ -104,7 +106,7 @@ Result<void> Fleet::attach(const std::string& name, const std::string& address) 
   VmConfig config;
   config.name = name;
   config.endpoint = std::move(*endpoint);
-  add(std::move(config), Origin::command);
+  if (const auto vm = add(std::move(config), Origin::command)) vm->attached_by_command();
   return Result<void>();
 }
 
@@ -116,10 +118,11 @@ Result<void> Fleet::detach(const std::string& name) {
   return Result<void>();
 }
 
-void Fleet::add(VmConfig config, Origin origin) {
-  if (stopping_) return;
+std::shared_ptr<Vm> Fleet::add(VmConfig config, Origin origin) {
+  if (stopping_) return nullptr;
   const auto wanted = config.name.empty() ? name_of_endpoint(config.endpoint) : config.name;
   auto vm = std::make_shared<Vm>(executor_, config, free_name(wanted, nullptr), environment_);
+  if (auto left = left_.extract(vm->address())) vm->take_up(std::move(left.mapped()));
   vm->configure(settings_of(*vm));
   spdlog::info("{}: watched address={}", vm->name(), vm->address());
   members_.push_back({vm, origin});
@@ -128,6 +131,35 @@ void Fleet::add(VmConfig config, Origin origin) {
   spawn(vm, std::move(run));
   auto follow = vm->follow_trace();
   spawn(vm, std::move(follow));
+  return vm;
+}
+
+void Fleet::take_up(std::vector<JournalEntry> entries) {
+  for (auto& entry : entries) {
+    auto address = entry.address;
+    left_.insert_or_assign(std::move(address), std::move(entry));
+  }
+}
+
+/// What the journal says of VMs that neither the configuration nor a scan named.
+void Fleet::take_up_the_others() {
+  std::vector<JournalEntry> others;
+  for (const auto& [address, entry] : left_) others.push_back(entry);
+  for (const auto& entry : others) {
+    VmConfig config;
+    auto endpoint = qmp::parse_endpoint(entry.address);
+    if (!endpoint || entry.boot != boot_id()) {
+      std::ignore = environment_.journal->remove(entry.address);
+      continue;
+    }
+    config.endpoint = std::move(*endpoint);
+    if (is_valid_vm_name(entry.vm)) config.name = entry.vm;
+    const auto vm = add(std::move(config), Origin::command);
+    if (!vm || entry.attached_by_command) continue;
+    spdlog::info("{}: not in the configuration any more: put back and left", vm->name());
+    remove(vm);
+  }
+  left_.clear();
 }
 
 /// Out of the list at once; it ends by itself, and is kept until then by its tasks.

@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cstddef>
 #include <list>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "base/result.hpp"
 #include "daemon/config.hpp"
+#include "daemon/journal_entry.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/vm_metrics.hpp"
 
@@ -27,6 +29,10 @@ class Fleet {
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
 
+  /// What qemond left in the journal when it was killed; called before the first configure(). VMs
+  /// that are watched go on from there, also those that were attached by command; what was changed
+  /// in others is put back once.
+  void take_up(std::vector<JournalEntry> entries);
   /// Watches what `config` says. VMs that are still there go on undisturbed, with new settings;
   /// those that are not are put back and left.
   void configure(const Config& config);
@@ -52,7 +58,8 @@ class Fleet {
     Origin origin = Origin::configured;
   };
 
-  void add(VmConfig config, Origin origin);
+  std::shared_ptr<Vm> add(VmConfig config, Origin origin);
+  void take_up_the_others();
   void remove(const std::shared_ptr<Vm>& vm);
   void scan();
   void name(Vm& vm, const std::string& own_name);
@@ -66,7 +73,8 @@ class Fleet {
   VmEnvironment& environment_;
   Config config_;
   std::list<Member> members_;
-  VmList vms_;                      // Of members_, by name.
+  VmList vms_;                                // Of members_, by name.
+  std::map<std::string, JournalEntry> left_;  // By address: not taken up yet.
   std::set<std::string> detached_;  // Addresses that were detached and would be found again.
   std::size_t tasks_ = 0;           // Of VMs, also of those that are leaving.
   bool stopping_ = false;

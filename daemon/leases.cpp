@@ -1,120 +1,223 @@
 #include "daemon/leases.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace qemon::daemon {
 namespace {
 
-bool wanted(const EventSwitch& state) {
-  return !state.holders.empty() && !state.switched_off_by_others && !state.unavailable;
+bool says_nothing(const EventSwitch& state) {
+  return !state.on && !state.ours && !state.found_on && !state.switched_off_by_others &&
+         !state.ever_on && state.holders.empty();
 }
 
 }  // namespace
 
-const EventSwitch& Leases::at(trace::EventIndex event) const {
-  static const EventSwitch unknown;
-  return event < switches_.size() ? switches_[event] : unknown;
+std::string to_string(const Asker& asker) {
+  return asker.uid ? asker.user + "(" + std::to_string(*asker.uid) + ")" : asker.user;
 }
 
-EventSwitch& Leases::slot(trace::EventIndex event) {
-  if (event >= switches_.size()) switches_.resize(event + 1);
-  return switches_[event];
+std::string subject_of(const Lease& lease) {
+  if (!lease.pack.empty()) return "pack " + lease.pack;
+  std::string text;
+  for (const auto& pattern : lease.patterns) text += (text.empty() ? "" : " ") + pattern;
+  return text;
 }
 
-void Leases::take(trace::EventIndex event, std::string_view holder) {
-  auto& state = slot(event);
-  state.switched_off_by_others = false;
-  if (std::find(state.holders.begin(), state.holders.end(), holder) == state.holders.end()) {
-    state.holders.emplace_back(holder);
-  }
+EventSwitch Leases::at(trace::EventIndex event) const {
+  const auto found = switches_.find(event);
+  auto state = found == switches_.end() ? EventSwitch() : found->second;
+  state.unavailable = is_unavailable(event);
+  return state;
 }
 
-bool Leases::give_back(trace::EventIndex event, std::string_view holder) {
-  auto& state = slot(event);
-  if (std::erase(state.holders, holder) == 0) return false;
-  if (state.holders.empty()) state.switched_off_by_others = false;
+/// Lets `how` change the event's switch, and keeps it only if it then says something.
+template <typename Change>
+void Leases::change(trace::EventIndex event, Change how) {
+  const auto at = switches_.try_emplace(event).first;
+  how(at->second);
+  if (says_nothing(at->second)) switches_.erase(at);
+}
+
+void Leases::grant(Lease lease) {
+  const auto id = lease.id;
+  auto events = std::exchange(lease.events, {});
+  leases_.insert_or_assign(id, std::move(lease));
+  for (const auto event : events) take(event, id);
+}
+
+const Lease* Leases::find(LeaseId id) const {
+  const auto found = leases_.find(id);
+  return found == leases_.end() ? nullptr : &found->second;
+}
+
+void Leases::set_until(LeaseId id, std::optional<BootClock::time_point> until) {
+  if (const auto lease = leases_.find(id); lease != leases_.end()) lease->second.until = until;
+}
+
+void Leases::take(trace::EventIndex event, LeaseId id) {
+  const auto lease = leases_.find(id);
+  if (lease == leases_.end()) return;
+  const bool is_new = lease->second.events.insert(event).second;
+  change(event, [&](EventSwitch& state) {
+    state.switched_off_by_others = false;
+    if (is_new) state.holders.push_back(id);
+  });
+}
+
+bool Leases::give_back(trace::EventIndex event, LeaseId id) {
+  const auto lease = leases_.find(id);
+  if (lease == leases_.end() || lease->second.events.erase(event) == 0) return false;
+  change(event, [&](EventSwitch& state) {
+    std::erase(state.holders, id);
+    if (state.holders.empty()) state.switched_off_by_others = false;
+  });
   return true;
 }
 
-void Leases::give_back_all() {
-  for (auto& state : switches_) {
-    state.holders.clear();
-    state.switched_off_by_others = false;
-  }
+void Leases::end(LeaseId id) {
+  const auto lease = leases_.find(id);
+  if (lease == leases_.end()) return;
+  const auto events = lease->second.events;
+  for (const auto event : events) give_back(event, id);
+  leases_.erase(id);
+}
+
+void Leases::end_all() {
+  while (!leases_.empty()) end(leases_.begin()->first);
+}
+
+void Leases::end_empty() {
+  std::erase_if(leases_, [](const auto& each) {
+    return each.second.pack.empty() && each.second.events.empty();
+  });
+}
+
+std::vector<LeaseId> Leases::over(BootClock::time_point now) const {
+  std::vector<LeaseId> ids;
+  for (const auto& [id, lease] : leases_)
+    if (lease.until && *lease.until <= now) ids.push_back(id);
+  return ids;
+}
+
+std::optional<BootClock::time_point> Leases::next_end() const {
+  std::optional<BootClock::time_point> next;
+  for (const auto& [id, lease] : leases_)
+    if (lease.until && (!next || *lease.until < *next)) next = lease.until;
+  return next;
+}
+
+std::set<std::string> Leases::packs() const {
+  std::set<std::string> packs;
+  for (const auto& [id, lease] : leases_)
+    if (!lease.pack.empty()) packs.insert(lease.pack);
+  return packs;
 }
 
 void Leases::forget_process() {
-  for (auto& state : switches_) {
-    state.on = state.ours = state.found_on = state.unavailable = state.switched_off_by_others =
-        false;
-  }
+  for (auto& [event, state] : switches_)
+    state.on = state.ours = state.found_on = state.switched_off_by_others = false;
+  std::erase_if(switches_, [](const auto& each) { return says_nothing(each.second); });
+  unavailable_ = {};
 }
 
 void Leases::found(trace::EventIndex event, bool on, bool unavailable) {
-  auto& state = slot(event);
-  state.on = state.found_on = on;
-  state.ever_on |= on;
-  state.unavailable = unavailable;
+  if (unavailable || is_unavailable(event)) {
+    if (event >= unavailable_.size()) unavailable_.resize(event + 1);
+    unavailable_[event] = unavailable;
+  }
+  if (!on && !switches_.contains(event)) return;
+  change(event, [&](EventSwitch& state) {
+    state.on = state.found_on = on;
+    state.ever_on |= on;
+  });
+}
+
+void Leases::found_ours(trace::EventIndex event) {
+  change(event, [](EventSwitch& state) {
+    if (!state.on) return;
+    state.ours = true;
+    state.found_on = false;
+  });
+}
+
+void Leases::found_off_by_others(trace::EventIndex event) {
+  change(event, [](EventSwitch& state) {
+    if (!state.on && !state.holders.empty()) state.switched_off_by_others = true;
+  });
 }
 
 bool Leases::observe(trace::EventIndex event, bool on) {
-  auto& state = slot(event);
-  if (state.on == on) return false;
-  state.on = on;
-  state.found_on = on;
-  state.ours = false;
-  state.ever_on |= on;
-  state.switched_off_by_others = !on && !state.holders.empty();
+  const auto known = switches_.find(event);
+  if ((known != switches_.end() && known->second.on) == on) return false;
+  change(event, [&](EventSwitch& state) {
+    state.on = on;
+    state.found_on = on;
+    state.ours = false;
+    state.ever_on |= on;
+    state.switched_off_by_others = !on && !state.holders.empty();
+  });
   return true;
 }
 
 void Leases::applied(trace::EventIndex event, bool on) {
-  auto& state = slot(event);
-  state.on = state.ours = on;
-  state.ever_on |= on;
+  change(event, [&](EventSwitch& state) {
+    state.on = state.ours = on;
+    state.ever_on |= on;
+  });
 }
 
 void Leases::refused(trace::EventIndex event) {
-  auto& state = slot(event);
-  state.holders.clear();
-  state.ours = false;
+  const auto holders = at(event).holders;
+  for (const auto id : holders) give_back(event, id);
+  change(event, [](EventSwitch& state) { state.ours = false; });
+}
+
+bool Leases::wanted(trace::EventIndex event, const EventSwitch& state) const {
+  return !state.holders.empty() && !state.switched_off_by_others && !is_unavailable(event);
 }
 
 std::vector<SwitchChange> Leases::changes() const {
   std::vector<SwitchChange> changes;
-  for (trace::EventIndex event = 0; event < switches_.size(); ++event) {
-    const auto& state = switches_[event];
-    if (wanted(state) && !state.on) changes.push_back({event, true});
-    if (!wanted(state) && state.on && state.ours) changes.push_back({event, false});
+  for (const auto& [event, state] : switches_) {
+    const bool on = wanted(event, state);
+    if (on && !state.on) changes.push_back({event, true});
+    if (!on && state.on && state.ours) changes.push_back({event, false});
   }
   return changes;
 }
 
+template <typename Predicate>
+std::vector<trace::EventIndex> Leases::events_that(Predicate predicate) const {
+  std::vector<trace::EventIndex> events;
+  for (const auto& [event, state] : switches_)
+    if (predicate(state)) events.push_back(event);
+  return events;
+}
+
 std::size_t Leases::count_on() const {
-  return static_cast<std::size_t>(
-      std::count_if(switches_.begin(), switches_.end(), [](const auto& s) { return s.on; }));
+  return events_that([](const EventSwitch& state) { return state.on; }).size();
 }
 
 std::size_t Leases::count_ours() const {
-  return static_cast<std::size_t>(
-      std::count_if(switches_.begin(), switches_.end(), [](const auto& s) { return s.ours; }));
+  return ours().size();
 }
 
 std::size_t Leases::count_held() const {
-  return static_cast<std::size_t>(std::count_if(switches_.begin(), switches_.end(),
-                                                [](const auto& s) { return !s.holders.empty(); }));
+  return events_that([](const EventSwitch& state) { return !state.holders.empty(); }).size();
 }
 
 bool Leases::any_wanted() const {
-  return std::any_of(switches_.begin(), switches_.end(), wanted);
+  return std::any_of(switches_.begin(), switches_.end(),
+                     [&](const auto& each) { return wanted(each.first, each.second); });
 }
 
 std::vector<trace::EventIndex> Leases::ours() const {
-  std::vector<trace::EventIndex> events;
-  for (trace::EventIndex event = 0; event < switches_.size(); ++event) {
-    if (switches_[event].ours) events.push_back(event);
-  }
-  return events;
+  return events_that([](const EventSwitch& state) { return state.ours; });
+}
+
+std::vector<trace::EventIndex> Leases::off_by_others() const {
+  return events_that([](const EventSwitch& state) { return state.switched_off_by_others; });
 }
 
 }  // namespace qemon::daemon

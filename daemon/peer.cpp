@@ -1,6 +1,7 @@
 #include "daemon/peer.hpp"
 
 #include <grp.h>
+#include <pwd.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -45,6 +46,16 @@ bool can_control(const PeerCredentials& peer, const ControlPolicy& policy) {
   if (!policy.group) return false;
   return peer.gid == *policy.group ||
          std::ranges::find(peer.groups, *policy.group) != peer.groups.end();
+}
+
+std::string user_name(uid_t uid) {
+  std::vector<char> buffer(16384);
+  passwd entry{};
+  passwd* found = nullptr;
+  // Names that need more room are nobody's.
+  if (::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
+    return std::to_string(uid);
+  return entry.pw_name;
 }
 
 std::optional<gid_t> find_group(const std::string& name) {

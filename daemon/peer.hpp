@@ -33,6 +33,9 @@ struct ControlPolicy {
 /// True for root, the daemon's own user and the members of the group.
 [[nodiscard]] bool can_control(const PeerCredentials& peer, const ControlPolicy& policy);
 
+/// The name of a user of this host, else the number.
+[[nodiscard]] std::string user_name(uid_t uid);
+
 /// The number of a group of this host; nothing if there is no such group.
 [[nodiscard]] std::optional<gid_t> find_group(const std::string& name);
 

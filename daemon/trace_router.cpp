@@ -9,7 +9,9 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <fstream>
+#include <tuple>
 
+#include "daemon/put_back.hpp"
 #include "qmp/error.hpp"
 
 namespace qemon::daemon {
@@ -93,19 +95,17 @@ asio::awaitable<Result<void>> TraceRouter::attach(qmp::Client& client, qmp::Back
 asio::awaitable<Result<void>> TraceRouter::attach_simple(qmp::Client& client) {
   auto status = co_await qmp::trace_file_status(client);
   if (!status) co_return wrap(status.error(), "where its trace goes cannot be asked");
-  const auto folder = options_.trace_directory + "/";
-  // Right in the folder: what a QEMU says is not to lead the removal below elsewhere.
-  const bool ours = status->name.starts_with(folder) &&
-                    status->name.find('/', folder.size()) == std::string::npos;
+  const bool ours = is_right_in(status->name, options_.trace_directory);
   original_trace_file_ = status->name;
   if (ours) {
-    // What a qemond that was killed has left. QEMU's own default name is the best that can be put
-    // back.
+    // What a qemond that was killed has left. Without a journal QEMU's own default name is the best
+    // that can be put back.
     original_trace_file_ =
-        "trace-" + (process_ ? std::to_string(process_->pid) : std::string("qemu"));
-    auto off = co_await qmp::switch_trace_file(client, false);
-    if (off) off = co_await qmp::set_trace_file(client, original_trace_file_);
-    if (!off && !qmp::is_refusal(off.error())) co_return off.error();
+        left_behind_ && left_behind_->trace_file_ours
+            ? left_behind_->trace_file
+            : "trace-" + (process_ ? std::to_string(process_->pid) : std::string("qemu"));
+    auto put_back = co_await put_trace_file_back(client, original_trace_file_);
+    if (!put_back && !qmp::is_refusal(put_back.error())) co_return put_back.error();
     ::unlink(status->name.c_str());
   }
   if (status->on && !ours) {
@@ -155,9 +155,18 @@ asio::awaitable<Result<void>> TraceRouter::find_log(qmp::Client& client) {
   }
   if (!problem.empty() && !backends_.simple) blocked_ = problem;
   log_known_ = problem.empty();
-  // A log that a killed qemond led to its own file would grow there for ever.
+  if (left_behind_ && left_behind_->log_away && !log_.user_file) {
+    // What standard error was before a daemonized QEMU made it follow the log, only the journal
+    // knows; and a log that was silenced has no file of ours to be known by.
+    log_.restore = left_behind_->log_restore;
+    log_away_ = true;
+    co_return Result<void>();
+  }
+  left_behind_.reset();
+  // A log that a killed qemond led to its own file would grow there for ever. It is put back by
+  // stop(), or led to a new file by start(): one of them comes next.
   log_away_ = left_behind && !log_.user_file;
-  co_return co_await restore_log(client);
+  co_return Result<void>();
 }
 
 /// Writes a line to the log and looks which file has it. handle_qmp_command prints each QMP request
@@ -179,6 +188,10 @@ asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(
   if (!before || before->empty()) co_return std::optional<OpenFile>();
   const bool was_on = before->front().state == qmp::EventSwitch::enabled;
   if (!was_on) {
+    if (options_.before_probe) {
+      const auto noted = options_.before_probe(tracer);
+      if (!noted) co_return noted.error();
+    }
     auto on = co_await qmp::set_event_state(client, tracer, true);
     if (!on) co_return on.error();
   }
@@ -187,6 +200,7 @@ asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(
   if (!was_on) {
     auto off = co_await qmp::set_event_state(client, tracer, false);
     if (!off) co_return off.error();
+    if (options_.before_probe) std::ignore = options_.before_probe({});
   }
   if (!marked && !qmp::is_refusal(marked.error())) co_return marked.error();
   for (std::size_t i = 0; i < candidates.size(); ++i) {

@@ -5,12 +5,14 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
+#include "daemon/journal_entry.hpp"
 #include "daemon/log_destination.hpp"
 #include "daemon/process_info.hpp"
 #include "daemon/trace_feed.hpp"
@@ -32,6 +34,9 @@ struct TraceRouterOptions {
   /// A file of ours on a file system without holes is replaced by another one when it has grown to
   /// this.
   std::uint64_t replace_at_bytes = 64ULL << 20;
+  /// Called before an event is switched on for an instant, to find out where the log goes, and with
+  /// an empty name when it is off again. An Error keeps it from being switched on.
+  std::function<Result<void>(const std::string& event)> before_probe;
 };
 
 /// Owned by a Vm, one for each QEMU process; it outlives monitor sessions, because the trace goes
@@ -46,6 +51,12 @@ class TraceRouter {
   ~TraceRouter();
   TraceRouter(const TraceRouter&) = delete;
   TraceRouter& operator=(const TraceRouter&) = delete;
+
+  /// What the journal of a qemond that was killed says of this QEMU; called before the first
+  /// attach().
+  void left_behind(JournaledTrace trace) { left_behind_ = std::move(trace); }
+  /// What is needed to put the trace back after we are killed: now, or once start() has begun.
+  [[nodiscard]] JournaledTrace to_put_back(bool about_to_start) const;
 
   /// Finds out where the trace goes, at the beginning of each monitor session, and begins to follow
   /// what can be followed in place. `process` is absent if it could not be found out. An Error only
@@ -109,6 +120,7 @@ class TraceRouter {
              std::int64_t not_before_ns);
   void retire_feed();
   [[nodiscard]] bool still_written() const;
+  [[nodiscard]] bool would_silence_log() const;
 
   TraceRouterOptions options_;
   trace::EventTable& events_;
@@ -120,6 +132,7 @@ class TraceRouter {
   std::string blocked_;              // Why the trace cannot be led to us; empty if it can.
   std::string note_;                 // What is degraded although it works.
   std::string original_trace_file_;  // The name that `simple` had before us.
+  std::optional<JournaledTrace> left_behind_;
 
   Destination destination_ = Destination::none;
   std::unique_ptr<TraceFeed> feed_;

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <limits>
 
+#include "daemon/put_back.hpp"
 #include "daemon/trace_router.hpp"
 #include "qmp/error.hpp"
 
@@ -104,16 +105,37 @@ asio::awaitable<Result<void>> TraceRouter::start_log_by_path(qmp::Client& client
 asio::awaitable<Result<void>> TraceRouter::stop(qmp::Client& client, std::span<char> buffer) {
   if (!redirected() && !log_away_) co_return Result<void>();
   if (redirected() && backends_.simple) {
-    auto off = co_await qmp::switch_trace_file(client, false);
-    if (!off) co_return off.error();
-    auto named = co_await qmp::set_trace_file(client, original_trace_file_);
-    if (!named && !qmp::is_refusal(named.error())) co_return named.error();
+    auto put_back = co_await put_trace_file_back(client, original_trace_file_);
+    if (!put_back) co_return put_back.error();
   }
   auto restored = co_await restore_log(client);
   if (!restored) co_return restored.error();
   co_await drain(buffer);
   if (redirected()) retire_feed();
   co_return Result<void>();
+}
+
+bool TraceRouter::would_silence_log() const {
+  return backends_.log && log_known_ && !log_.user_file && log_.restore != "/dev/null";
+}
+
+JournaledTrace TraceRouter::to_put_back(bool about_to_start) const {
+  JournaledTrace trace;
+  const bool leads = redirected() || (about_to_start && !feed_ && blocked_.empty());
+  trace.trace_file_ours = leads && backends_.simple;
+  if (trace.trace_file_ours) trace.trace_file = original_trace_file_;
+  trace.log_away = log_away_ || (leads && (backends_.simple ? would_silence_log() : backends_.log));
+  if (trace.log_away) trace.log_restore = log_.restore;
+  if (!left_behind_) return trace;
+  if (left_behind_->log_away && !trace.log_away) {
+    trace.log_away = true;
+    trace.log_restore = left_behind_->log_restore;
+  }
+  if (left_behind_->trace_file_ours && !trace.trace_file_ours) {
+    trace.trace_file_ours = true;
+    trace.trace_file = left_behind_->trace_file;
+  }
+  return trace;
 }
 
 asio::awaitable<Result<void>> TraceRouter::flush(qmp::Client& client) {
@@ -124,8 +146,7 @@ asio::awaitable<Result<void>> TraceRouter::flush(qmp::Client& client) {
 /// With both backends built in, every event goes to the log as well: off with it where it is
 /// nobody's file.
 asio::awaitable<Result<void>> TraceRouter::silence_log(qmp::Client& client) {
-  if (!backends_.log || !log_known_ || log_.user_file || log_.restore == "/dev/null")
-    co_return Result<void>();
+  if (!would_silence_log()) co_return Result<void>();
   auto silenced = co_await qmp::set_logfile(client, "/dev/null");
   if (!silenced && !qmp::is_refusal(silenced.error())) co_return silenced.error();
   log_away_ = true;
@@ -138,17 +159,15 @@ asio::awaitable<Result<void>> TraceRouter::restore_log(qmp::Client& client) {
     auto safe = co_await make_log_safe(client);
     if (!safe) co_return safe.error();
   }
-  auto restored = co_await qmp::set_logfile(client, log_.restore);
-  if (!restored) {
-    if (!qmp::is_refusal(restored.error())) co_return restored.error();
-    // A failed logfile leaves the log closed and the name remembered.
-    auto nowhere = co_await qmp::set_logfile(client, "/dev/null");
-    if (!nowhere) co_return nowhere.error();
-    note_ = "its log was on standard error and is nowhere now: " + restored.error().detail;
+  auto restored = co_await put_log_back(client, log_.restore);
+  if (!restored) co_return restored.error();
+  if (!restored->empty()) {
+    note_ = "its log was on standard error and is nowhere now: " + *restored;
   } else if (!log_.not_restorable.empty()) {
     note_ = "its log could not be put back and is nowhere now: " + log_.not_restorable;
   }
   log_away_ = false;
+  left_behind_.reset();
   co_return Result<void>();
 }
 
@@ -219,6 +238,7 @@ void TraceRouter::adopt(TraceFormat format, trace::TraceFile file, Destination d
                         std::int64_t not_before_ns) {
   feed_ = std::make_unique<TraceFeed>(format, events_, std::move(file), not_before_ns);
   destination_ = destination;
+  left_behind_.reset();
 }
 
 }  // namespace qemon::daemon

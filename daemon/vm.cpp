@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "daemon/event_pattern.hpp"
+#include "daemon/put_back.hpp"
 #include "daemon/vm_request.hpp"
 #include "qmp/error.hpp"
 
@@ -71,7 +72,10 @@ asio::awaitable<void> Vm::run() {
     if (stopping_) break;
     refuse_requests(reason_.empty() ? "is not attached" : reason_);
     if (state_ == VmState::released) {
-      while (!stopping_ && Clock::now() < released_until_) co_await wait(released_until_);
+      while (!stopping_ && Clock::now() < released_until_) {
+        co_await wait(std::min(released_until_, next_lease_end_here()));
+        end_leases_that_are_over();
+      }
       continue;
     }
     const std::chrono::milliseconds longest =
@@ -82,8 +86,14 @@ asio::awaitable<void> Vm::run() {
   }
   refuse_requests("qemond is stopping");
   // Left while the monitor was not ours: one more try to put things back.
-  const bool alive = !process_ || is_alive(*process_);
-  if (alive && (!leases_.ours().empty() || (router_ && router_->redirected()))) co_await attempt();
+  end_all_leases();
+  const bool alive = journaled_ ? may_be_alive(*journaled_) : !process_ || is_alive(*process_);
+  if (alive && journal_entry().changed_qemu()) co_await attempt();
+  if (!alive) {
+    journaled_.reset();
+    co_await end_process();
+  }
+  write_journal_or_warn();
   for (const auto event : leases_.ours()) {
     spdlog::error("{}: left on, because the monitor could not be reached: event={} reason=\"{}\"",
                   name(), events_.name(event), reason_);
@@ -94,6 +104,7 @@ asio::awaitable<void> Vm::run() {
 
 /// One attempt at a session, from connecting to its end.
 asio::awaitable<void> Vm::attempt() {
+  end_leases_that_are_over();
   if (state_ != VmState::busy && state_ != VmState::unreachable) set_state(VmState::connecting, {});
   qmp::ClientOptions options;
   if (stopping_) options.handshake_deadline = 2s;
@@ -103,6 +114,10 @@ asio::awaitable<void> Vm::attempt() {
     const auto& error = connected.error();
     const bool busy = error.code == qmp::errc::busy;
     if (router_ && process_ && !is_alive(*process_)) co_await end_process();
+    if (journaled_ && !may_be_alive(*journaled_)) {
+      journaled_.reset();
+      write_journal_or_warn();
+    }
     if (state_ != VmState::released)
       set_state(busy ? VmState::busy : VmState::unreachable, error.detail);
     settled_ = true;
@@ -137,6 +152,11 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
     if (state_ != VmState::released) set_state(VmState::unreachable, attached.error().detail);
     co_return;
   }
+  // Whoever sees that it is attached may rely on the leases being in force again.
+  Result<void> going = co_await reconcile(client, nullptr);
+  if (!going) note_failure(going.error());
+  // Asked for meanwhile.
+  if (state_ == VmState::released) co_return;
   backoff_ = backoff_first;
   ++monitor_totals_.sessions;
   answering_ = true;
@@ -145,9 +165,12 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
   next_poll_time_ = Clock::now() + 1s;
   auto collecting = co_await begin_collecting(client);
   if (!collecting) note_failure(collecting.error());
-  Result<void> going = co_await reconcile(client, nullptr);
   while (state_ == VmState::attached && !stopping_ && !session_ended_) {
     co_await answer_requests(client);
+    if (end_leases_that_are_over()) {
+      going = co_await reconcile(client, nullptr);
+      if (!going) note_failure(going.error());
+    }
     going = co_await flush_if_due(client);
     if (!going) note_failure(going.error());
     going = co_await poll_if_due(client);
@@ -159,6 +182,7 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
     if (!requests_.empty() || session_ended_ || stopping_ || state_ != VmState::attached) continue;
     auto next = std::min(next_poll_time_, next_flush_time_);
     if (answering_) next = std::min(next, collectors_.next_due());
+    next = std::min(next, next_lease_end_here());
     co_await wait(next);
   }
   const bool works = !session_ended_ && answering_;
@@ -180,6 +204,15 @@ asio::awaitable<void> Vm::follow_trace() {
         router_ && router_->following() ? std::chrono::milliseconds(feed_interval) : 500ms);
     co_await feed_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
   }
+}
+
+/// When the next lease is over, by the clock of the timers. That one stands still while the host
+/// sleeps, so a lease that was over meanwhile is seen at the next poll.
+Clock::time_point Vm::next_lease_end_here() const {
+  const auto end = leases_.next_end();
+  if (!end) return Clock::time_point::max();
+  // A millisecond more, since clocks are compared that are not read at one time.
+  return Clock::now() + std::max(*end - BootClock::now(), BootClock::duration(0)) + 1ms;
 }
 
 void Vm::stop() {
@@ -237,6 +270,8 @@ std::vector<std::string> Vm::degraded() const {
 
 std::vector<EventRow> Vm::list_events(const std::string& pattern, bool enabled_only) const {
   std::vector<EventRow> rows;
+  // Before the first session there are only those that the journal names.
+  if (known_events_ == 0) return rows;
   for (trace::EventIndex event = 0; event < events_.size(); ++event) {
     const auto& state = leases_.at(event);
     if (enabled_only && !state.on) continue;

@@ -19,6 +19,8 @@
 #include "daemon/catalog_finder.hpp"
 #include "daemon/collector_runner.hpp"
 #include "daemon/config.hpp"
+#include "daemon/journal.hpp"
+#include "daemon/lease_length.hpp"
 #include "daemon/leases.hpp"
 #include "daemon/qmp_event_counters.hpp"
 #include "daemon/run_state.hpp"
@@ -36,6 +38,13 @@ enum class VmState : std::uint8_t { connecting, attached, busy, released, unreac
 [[nodiscard]] std::string_view to_string(VmState state);
 
 class Vm;
+
+/// A lease that was asked for.
+struct GrantedLease {
+  LeaseId id = 0;
+  std::optional<BootClock::time_point> until;
+  bool is_new = true;  ///< False for one that ran already and was given a new end.
+};
 
 /// What became of a wish to switch events, for one VM. Lists hold event names.
 struct SwitchReport {
@@ -56,9 +65,12 @@ struct SwitchReport {
     bool changed = false;            ///< False if it was so already.
     std::size_t metrics = 0;         ///< How many it has.
     std::vector<Named> not_offered;  ///< Its metrics that this VM cannot offer, and why.
+    std::optional<GrantedLease> lease;
   };
   std::vector<PackChange> packs;
-  std::string error;  ///< Why nothing could be done at all.
+  std::optional<GrantedLease> lease;  ///< On the events that were asked for.
+  std::vector<LeaseId> ended;         ///< Leases that ended by this.
+  std::string error;                  ///< Why nothing could be done at all.
 };
 
 /// One event, as `qemon event list` shows it.
@@ -84,6 +96,7 @@ struct VmEnvironment {
   std::span<char> read_buffer;  ///< For one read and decode at a time; see trace::decode_bytes_max.
   std::string trace_directory;
   std::uint64_t trace_space_bytes = 0;
+  Journal* journal = nullptr;  ///< Set before the first VM is made.
   /// Called with the round trip time of each monitor command.
   std::function<void(const std::string& vm, std::chrono::nanoseconds)> on_round_trip;
   /// Called when a VM without a configured name has told its own; gives it the name it is to have.
@@ -126,15 +139,34 @@ class Vm {
   void configure(VmSettings settings);
   [[nodiscard]] const VmConfig& config() const { return config_; }
 
+  /// What the journal of a qemond that was killed says of this VM; called before `run`. Leases that
+  /// still run go on, those that ran out end, and events that it switched on are not taken for
+  /// others'.
+  void take_up(JournalEntry entry);
+  /// No configuration names this VM: the journal remembers it until it is detached.
+  void attached_by_command();
+
   /// A wish to switch events, on its way to `run`.
   struct SwitchRequest;
-  /// Asks to take (`on`) or give back the lease of `holder` on every event that matches one of
-  /// `patterns`. Returns at once, so that several VMs can be asked before one is waited for.
-  std::shared_ptr<SwitchRequest> ask_to_switch(bool on, std::vector<std::string> patterns,
-                                               std::string holder);
-  /// Asks to switch packs on or off; all of them must be in the library. A pack holds a lease of
-  /// its own on each event that it needs. Answered like the other.
-  std::shared_ptr<SwitchRequest> ask_to_switch_packs(bool on, std::vector<std::string> names);
+  /// Asks for a lease on every event that matches one of `patterns`. The same wish of the same
+  /// asker only gives the lease that runs another end. Returns at once, so that several VMs can be
+  /// asked before one is waited for.
+  std::shared_ptr<SwitchRequest> ask_for_events(std::vector<std::string> patterns, Asker asker,
+                                                LeaseLength length);
+  /// Asks to take matching events out of all leases but those of packs. Answered like the other.
+  std::shared_ptr<SwitchRequest> ask_events_off(std::vector<std::string> patterns);
+  /// Asks to switch packs on; all of them must be in the library. A pack has a lease of its own on
+  /// the events that it needs, for each asker. Answered like the other.
+  std::shared_ptr<SwitchRequest> ask_for_packs(std::vector<std::string> names, Asker asker,
+                                               LeaseLength length);
+  /// Asks to end all leases on these packs.
+  std::shared_ptr<SwitchRequest> ask_packs_off(std::vector<std::string> names);
+  /// Ends a lease, or all of them, at once, and asks to switch off what nobody wants any more. If
+  /// the monitor is out of reach, that is done when it is reached again.
+  std::shared_ptr<SwitchRequest> ask_to_end(LeaseId id);
+  std::shared_ptr<SwitchRequest> ask_to_end_all();
+  /// Gives a lease another end. An Error if there is none of that id.
+  Result<void> set_lease_end(LeaseId id, LeaseLength from_now);
   /// The library was loaded anew.
   void packs_changed();
   /// Waits until QEMU has been told, at most until a deadline of some seconds after the asking.
@@ -169,7 +201,7 @@ class Vm {
   /// What in the packs that are on does not fit the VM's events: FILE:LINE: and why.
   [[nodiscard]] std::vector<std::string> pack_mistakes() const;
   /// The packs that are on, also while the VM is away.
-  [[nodiscard]] const std::set<std::string>& packs_on() const { return packs_on_; }
+  [[nodiscard]] std::set<std::string> packs_on() const { return leases_.packs(); }
   [[nodiscard]] const CollectorRunner& collectors() const { return collectors_; }
   /// Run state, QMP events and what the collectors found, without the label `vm`.
   [[nodiscard]] std::vector<std::shared_ptr<const Figures>> figures() const;
@@ -195,19 +227,40 @@ class Vm {
   boost::asio::awaitable<Result<void>> reconcile(qmp::Client& client, SwitchReport* report);
   boost::asio::awaitable<Result<void>> apply_changes(qmp::Client& client, SwitchReport* report);
   boost::asio::awaitable<void> answer_requests(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> answer(qmp::Client& client, SwitchRequest& request);
+  [[nodiscard]] std::vector<std::string> names_to_switch_on() const;
   boost::asio::awaitable<Result<void>> catch_up(qmp::Client& client);
   boost::asio::awaitable<Result<void>> flush_if_due(qmp::Client& client);
   boost::asio::awaitable<Result<void>> poll_if_due(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> refresh_states(qmp::Client& client,
+                                                      std::vector<std::string> names);
   boost::asio::awaitable<Result<void>> begin_collecting(qmp::Client& client);
   void run_state_is(std::string state);
   boost::asio::awaitable<void> restore(qmp::Client& client);
   void observe(const std::string& listed);
+  void observe(std::string_view event_name, bool on);
   boost::asio::awaitable<void> wait(std::chrono::steady_clock::time_point until);
-  bool settle_wishes(const SwitchRequest& request, SwitchReport& report);
-  bool settle_packs(const SwitchRequest& request, SwitchReport& report);
-  void use_packs();
-  void lease_pack(const std::string& name, bool asked_again, SwitchReport* report);
+  std::shared_ptr<SwitchRequest> ask(std::shared_ptr<SwitchRequest> request);
+  bool settle(const SwitchRequest& request, SwitchReport& report);
+  bool settle_events_on(const SwitchRequest& request, SwitchReport& report);
+  bool settle_events_off(const SwitchRequest& request, SwitchReport& report);
+  bool settle_packs_on(const SwitchRequest& request, SwitchReport& report);
+  bool settle_packs_off(const SwitchRequest& request, SwitchReport& report);
+  [[nodiscard]] std::vector<std::string> events_of_wish(const SwitchRequest& request) const;
+  GrantedLease grant(const Asker& asker, std::vector<std::string> patterns, std::string pack,
+                     LeaseLength length);
+  void end_leases(const std::vector<LeaseId>& ids, SwitchReport* report);
+  bool end_leases_that_are_over();
   void end_all_leases();
+  void give_up(const SwitchReport& report);
+  [[nodiscard]] std::chrono::steady_clock::time_point next_lease_end_here() const;
+  [[nodiscard]] JournalEntry journal_entry() const;
+  Result<void> write_journal();
+  void write_journal_or_warn();
+  [[nodiscard]] bool is_journaled_process() const;
+  void take_up_states();
+  void use_packs();
+  void lease_pack(const std::string& pack_name, bool asked_again, SwitchReport* report);
   void enforce_trace_space();
   boost::asio::awaitable<void> begin_process(std::optional<ProcessInfo> process);
   boost::asio::awaitable<void> end_process();
@@ -250,9 +303,15 @@ class Vm {
   std::size_t known_events_ = 0;  // That the QEMU last attached to has.
   FoundCatalog catalog_;
   exporters::Engine engine_{events_};
-  std::set<std::string> packs_on_;
   Leases leases_;
+  bool states_known_ = false;  // leases_ knows the switches of the present process.
   std::unique_ptr<TraceRouter> router_;
+  bool attached_by_command_ = false;
+  std::optional<JournalEntry>
+      journaled_;                        // Of an earlier life, until its process is found or gone.
+  std::optional<JournalEntry> written_;  // What the journal holds now.
+  std::string journal_problem_;
+  std::string probe_event_;    // On for an instant, to find out where the log goes.
   FeedTotals retired_totals_;  // Of routers of QEMU processes that are gone.
   MonitorTotals monitor_totals_;
 

@@ -3,44 +3,13 @@
 
 #include <algorithm>
 
+#include "daemon/qemu_process.hpp"
 #include "daemon/vm.hpp"
 
 namespace qemon::daemon {
 
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
-
-namespace {
-
-bool looks_like_qemu(const ProcessInfo& process) {
-  const auto& program =
-      process.exe.empty() && !process.arguments.empty() ? process.arguments.front() : process.exe;
-  return program.find("qemu") != std::string::npos;
-}
-
-/// The process behind one of QEMU's thread ids. A thread id of a QEMU elsewhere (behind a forwarded
-/// port, or in another pid namespace) may be anybody's here, so the program has to look like QEMU.
-std::optional<ProcessInfo> process_of_threads(const std::vector<pid_t>& threads) {
-  for (const auto tid : threads) {
-    const auto pid = process_of_thread(tid);
-    if (!pid) continue;
-    auto process = inspect_process(*pid);
-    if (process && looks_like_qemu(*process)) return std::move(*process);
-  }
-  return std::nullopt;
-}
-
-/// The process that made the socket. The kernel translates its id into our pid namespace, which the
-/// monitor cannot do for its thread ids; but the socket may also have been made by QEMU's parent.
-std::optional<ProcessInfo> process_of_peer(const qmp::Client& client, bool must_look_like_qemu) {
-  const auto peer = client.peer();
-  if (!peer) return std::nullopt;
-  auto process = inspect_process(peer->pid);
-  if (!process || (must_look_like_qemu && !looks_like_qemu(*process))) return std::nullopt;
-  return std::move(*process);
-}
-
-}  // namespace
 
 /// Finds out which QEMU this is, and takes up where an earlier session with the same one left off.
 asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
@@ -62,7 +31,7 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
 
   auto backends = co_await qmp::detect_backends(client);
   if (!backends) co_return wrap(backends.error(), "its trace backend cannot be asked");
-  auto loaded = co_await load_states(client, same_process);
+  auto loaded = co_await load_states(client, same_process && states_known_);
   if (!loaded) co_return loaded.error();
   if (!same_process || !catalog_.catalog) choose_catalog();
   use_packs();
@@ -86,9 +55,7 @@ void Vm::find_process(const qmp::Client& client, const std::vector<pid_t>& threa
   found_process_.reset();
   process_problem_.clear();
   if (!qmp::is_on_this_host(config_.endpoint)) return;
-  // A machine without vCPUs or I/O threads tells no thread ids, so there is no second opinion.
-  found_process_ = process_of_peer(client, !threads.empty());
-  if (!found_process_) found_process_ = process_of_threads(threads);
+  found_process_ = find_qemu_process(client, threads);
   if (!found_process_) {
     process_problem_ =
         "its process cannot be found in /proc, so its log and its user are unknown: run qemond on "
@@ -106,10 +73,12 @@ asio::awaitable<void> Vm::end_process() {
   }
   engine_.discard_pairs();
   leases_.forget_process();
+  states_known_ = false;
   trace_space_problem_.clear();
   process_.reset();
   events_.use_catalog(nullptr);
   catalog_ = {};
+  write_journal_or_warn();
 }
 
 /// A QEMU process that was not there before; `process` is absent for one that cannot be seen from
@@ -124,11 +93,16 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
   options.human_monitor = config_.endpoint.protocol == qmp::Protocol::hmp;
   options.descriptor_passing =
       config_.endpoint.transport == qmp::Transport::unix_socket && !options.human_monitor;
+  options.before_probe = [this](const std::string& event) {
+    probe_event_ = event;
+    return write_journal();
+  };
   router_ = std::make_unique<TraceRouter>(std::move(options), events_, engine_);
+  if (is_journaled_process()) router_->left_behind(journaled_->trace);
 }
 
-/// Reads the states of all events. Differences to what we believe of the same process are others'
-/// doing.
+/// Reads the states of all events. Differences to what we believe of the same process
+/// (`same_process`) are others' doing.
 asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_process) {
   auto listed = co_await qmp::list_trace_events(client);
   if (!listed) co_return wrap(listed.error(), "its trace events cannot be listed");
@@ -151,6 +125,9 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
     }
   }
   known_events_ = lines.size();
+  states_known_ = true;
+  take_up_states();
+  journaled_.reset();
   co_return Result<void>();
 }
 

@@ -1,5 +1,7 @@
 #include "daemon/vm_json.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -40,6 +42,30 @@ json named(const std::vector<SwitchReport::Named>& entries) {
   return list;
 }
 
+/// Seconds since 1970, by the wall clock as it is now, to the millisecond.
+json unix_time(BootClock::time_point time) {
+  const std::chrono::duration<double> since = wall_time(time).time_since_epoch();
+  return std::round(since.count() * 1000) / 1000;
+}
+
+/// When it ends, in the members "until" and "remaining_seconds": null for a lease without end.
+void add_end(json& object, const std::optional<BootClock::time_point>& until) {
+  object["until"] = until ? unix_time(*until) : json(nullptr);
+  object["remaining_seconds"] = nullptr;
+  if (!until) return;
+  const std::chrono::duration<double> remaining = *until - BootClock::now();
+  object["remaining_seconds"] = std::max(0.0, std::round(remaining.count() * 1000) / 1000);
+}
+
+json granted(const std::optional<GrantedLease>& lease) {
+  if (!lease) return nullptr;
+  json object;
+  object["id"] = lease->id;
+  object["new"] = lease->is_new;
+  add_end(object, lease->until);
+  return object;
+}
+
 std::string_view state_of(const EventSwitch& state) {
   if (state.unavailable) return "unavailable";
   return state.on ? "enabled" : "disabled";
@@ -68,6 +94,7 @@ json to_json(const Vm& vm) {
                       {"on", vm.leases().count_on()},
                       {"held", vm.leases().count_held()}};
   object["packs"] = vm.packs_on();
+  object["leases"] = vm.leases().all().size();
   object["degraded"] = vm.degraded();
   return object;
 }
@@ -81,13 +108,31 @@ json to_json(const EventRow& row) {
           {"records", row.records}};
 }
 
+json to_json(const Vm& vm, const Lease& lease) {
+  json object;
+  object["id"] = lease.id;
+  object["vm"] = vm.name();
+  object["what"] = subject_of(lease);
+  object["patterns"] = lease.patterns;
+  object["pack"] = lease.pack.empty() ? json(nullptr) : json(lease.pack);
+  object["user"] = lease.asker.user;
+  object["uid"] = or_null(lease.asker.uid);
+  object["since"] = unix_time(lease.since);
+  add_end(object, lease.until);
+  std::set<std::string> events;
+  for (const auto event : lease.events) events.insert(vm.events().name(event));
+  object["events"] = std::move(events);
+  return object;
+}
+
 json to_json(const std::string& vm, const SwitchReport& report) {
   auto packs = json::array();
   for (const auto& pack : report.packs)
     packs.push_back({{"name", pack.name},
                      {"changed", pack.changed},
                      {"metrics", pack.metrics},
-                     {"not_offered", named(pack.not_offered)}});
+                     {"not_offered", named(pack.not_offered)},
+                     {"lease", granted(pack.lease)}});
   return {{"vm", vm},
           {"changed", report.changed},
           {"already", report.already},
@@ -96,6 +141,8 @@ json to_json(const std::string& vm, const SwitchReport& report) {
           {"kept", named(report.kept)},
           {"failed", named(report.failed)},
           {"packs", std::move(packs)},
+          {"lease", granted(report.lease)},
+          {"ended", report.ended},
           {"error", report.error}};
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "daemon/vm.hpp"
 #include "daemon/vm_request.hpp"
@@ -11,14 +12,9 @@
 namespace qemon::daemon {
 namespace {
 
-std::string holder_of(const std::string& pack) {
-  return "pack " + pack;
-}
-
-/// Packs may need the same events.
-void sort_once(std::vector<std::string>& names) {
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
+/// Who holds what the configuration names.
+Asker configuration() {
+  return {"configuration", {}};
 }
 
 std::vector<SwitchReport::Named> named(std::vector<std::pair<std::string, std::string>> entries) {
@@ -30,41 +26,44 @@ std::vector<SwitchReport::Named> named(std::vector<std::pair<std::string, std::s
 
 }  // namespace
 
-/// Switches the packs of `request` on or off, as far as that can be done without QEMU. Always
-/// leaves something to reconcile.
-bool Vm::settle_packs(const SwitchRequest& request, SwitchReport& report) {
-  for (const auto& name : request.packs) {
-    const bool was_on = packs_on_.contains(name);
-    if (request.on) {
-      packs_on_.insert(name);
-    } else {
-      packs_on_.erase(name);
-      for (trace::EventIndex event = 0; event < events_.size(); ++event) {
-        if (!leases_.give_back(event, holder_of(name))) continue;
-        const auto& state = leases_.at(event);
-        if (state.on && state.ours && state.holders.empty())
-          report.changed.push_back(events_.name(event));
-      }
-    }
+/// Always leaves something to reconcile.
+bool Vm::settle_packs_on(const SwitchRequest& request, SwitchReport& report) {
+  const auto on_before = packs_on();
+  for (const auto& name : request.names) {
     const auto pack = environment_.packs.find(name);
-    report.packs.push_back({name, was_on != request.on, pack ? pack->metrics().size() : 0, {}});
+    report.packs.push_back(
+        {name, !on_before.contains(name), pack ? pack->metrics().size() : 0, {}, {}});
+    report.packs.back().lease = grant(request.asker, {}, name, request.length);
   }
-  sort_once(report.changed);
-  // A pack that goes off counts on until its events are off, so that it has all their records.
-  if (!request.on) return true;
   use_packs();
   for (auto& change : report.packs) {
     const auto* bound = engine_.bound(change.name);
     if (bound == nullptr) continue;
     change.not_offered = named(bound->not_offered());
     if (bound->entries().empty()) {
-      change.changed = packs_on_.erase(change.name) == 0;
+      // It offers nothing here, so nobody is to wait for it.
+      end_leases({change.lease->id}, nullptr);
+      change.lease.reset();
+      change.changed = false;
       continue;
     }
     lease_pack(change.name, true, &report);
   }
-  sort_once(report.changed);
-  sort_once(report.already);
+  return true;
+}
+
+/// Always leaves something to reconcile. A pack that goes off counts on until its events are off,
+/// so that it has all their records.
+bool Vm::settle_packs_off(const SwitchRequest& request, SwitchReport& report) {
+  for (const auto& name : request.names) {
+    std::vector<LeaseId> leases;
+    for (const auto& [id, lease] : leases_.all())
+      if (lease.pack == name) leases.push_back(id);
+    end_leases(leases, &report);
+    const auto pack = environment_.packs.find(name);
+    report.packs.push_back(
+        {name, !leases.empty(), pack ? pack->metrics().size() : 0, {}, std::nullopt});
+  }
   return true;
 }
 
@@ -72,56 +71,58 @@ bool Vm::settle_packs(const SwitchRequest& request, SwitchReport& report) {
 /// and packs change. Costs next to nothing if nothing changed.
 void Vm::use_packs() {
   std::vector<std::shared_ptr<const exporters::Pack>> packs;
-  for (auto name = packs_on_.begin(); name != packs_on_.end();) {
-    auto pack = environment_.packs.find(*name);
+  for (const auto& pack_name : packs_on()) {
+    auto pack = environment_.packs.find(pack_name);
     if (pack) {
       packs.push_back(std::move(pack));
-      ++name;
       continue;
     }
-    spdlog::warn("{}: pack={} is off, because it is no longer there", this->name(), *name);
-    for (trace::EventIndex event = 0; event < events_.size(); ++event)
-      leases_.give_back(event, holder_of(*name));
-    name = packs_on_.erase(name);
+    spdlog::warn("{}: pack={} is off, because it is no longer there", name(), pack_name);
+    std::vector<LeaseId> leases;
+    for (const auto& [id, lease] : leases_.all())
+      if (lease.pack == pack_name) leases.push_back(id);
+    end_leases(leases, nullptr);
   }
   if (!engine_.use(packs)) return;
   for (const auto& mistake : pack_mistakes())
-    spdlog::warn("{}: a metric is left out: {}", this->name(), mistake);
+    spdlog::warn("{}: a metric is left out: {}", name(), mistake);
   for (const auto& pack : packs) lease_pack(pack->name, false, nullptr);
 }
 
-/// Takes leases on what the pack needs and gives back the others. `asked_again`: somebody wants the
-/// events on even if others switched them off. `report` is told which go on by that.
-void Vm::lease_pack(const std::string& name, bool asked_again, SwitchReport* report) {
-  const auto* bound = engine_.bound(name);
+/// Takes what the pack needs into its leases, and out of them what it does not need any more.
+/// `asked_again`: somebody wants the events on even if others switched them off. `report` is told
+/// which go on by that.
+void Vm::lease_pack(const std::string& pack_name, bool asked_again, SwitchReport* report) {
+  const auto* bound = engine_.bound(pack_name);
   if (bound == nullptr) return;
-  const auto holder = holder_of(name);
   const auto needed = bound->needed_events();
-  for (trace::EventIndex event = 0; event < events_.size(); ++event) {
-    const auto& state = leases_.at(event);
-    const bool held =
-        std::find(state.holders.begin(), state.holders.end(), holder) != state.holders.end();
-    if (!std::binary_search(needed.begin(), needed.end(), event)) {
-      if (held) leases_.give_back(event, holder);
-    } else if (!held || asked_again) {
-      if (report != nullptr)
-        (state.on ? report->already : report->changed).push_back(events_.name(event));
-      leases_.take(event, holder);
-    }
+  for (const auto event : needed) {
+    if (report == nullptr) break;
+    const auto state = leases_.at(event);
+    (state.on ? report->already : report->changed).push_back(events_.name(event));
+  }
+  std::vector<LeaseId> leases;
+  for (const auto& [id, lease] : leases_.all())
+    if (lease.pack == pack_name) leases.push_back(id);
+  for (const auto id : leases) {
+    const auto has = leases_.find(id)->events;
+    for (const auto event : has)
+      if (!std::binary_search(needed.begin(), needed.end(), event)) leases_.give_back(event, id);
+    for (const auto event : needed)
+      if (asked_again || !has.contains(event)) leases_.take(event, id);
   }
 }
 
 void Vm::configure(VmSettings settings) {
-  for (const auto& name : settings_.packs) {
-    if (settings.packs.contains(name) || packs_on_.erase(name) == 0) continue;
-    for (trace::EventIndex event = 0; event < events_.size(); ++event)
-      leases_.give_back(event, holder_of(name));
-  }
-  for (const auto& name : settings.packs)
-    if (!settings_.packs.contains(name)) packs_on_.insert(name);
-  const bool other_catalog = settings.catalog != settings_.catalog;
-  settings_ = std::move(settings);
-  if (other_catalog && router_) choose_catalog();
+  const auto before = std::exchange(settings_, std::move(settings));
+  for (const auto& pack : settings_.packs)
+    if (!before.packs.contains(pack)) grant(configuration(), {}, pack, std::nullopt);
+  std::vector<LeaseId> unwanted;
+  for (const auto& [id, lease] : leases_.all())
+    if (lease.asker == configuration() && !settings_.packs.contains(lease.pack))
+      unwanted.push_back(id);
+  end_leases(unwanted, nullptr);
+  if (settings_.catalog != before.catalog && router_) choose_catalog();
   collectors_.configure(settings_.collectors);
   packs_changed();
 }
@@ -132,18 +133,12 @@ void Vm::packs_changed() {
   wake();
 }
 
-/// Ends everything that anybody asked for.
-void Vm::end_all_leases() {
-  leases_.give_back_all();
-  packs_on_.clear();
-}
-
 std::vector<std::string> Vm::pack_mistakes() const {
   std::vector<std::string> all;
   // Without a catalog nothing is known of arguments, which is told elsewhere.
   if (!catalog_.catalog) return all;
-  for (const auto& name : packs_on_) {
-    const auto* bound = engine_.bound(name);
+  for (const auto& pack_name : packs_on()) {
+    const auto* bound = engine_.bound(pack_name);
     if (bound == nullptr) continue;
     const auto& lines = bound->mistakes().lines();
     all.insert(all.end(), lines.begin(), lines.end());
@@ -153,7 +148,7 @@ std::vector<std::string> Vm::pack_mistakes() const {
 
 PackFit Vm::fit(const exporters::Pack& pack) const {
   PackFit fit;
-  fit.on = packs_on_.contains(pack.name);
+  fit.on = packs_on().contains(pack.name);
   // Bound for the answer only, with metrics that nobody sees.
   std::map<std::string, exporters::Metric> metrics;
   const exporters::BoundPack bound(

@@ -7,14 +7,15 @@ namespace qemon::daemon {
 
 /// Shared by the coroutine that asks (and waits) and the queue of the Vm that answers.
 struct Vm::SwitchRequest {
-  SwitchRequest(boost::asio::any_io_executor executor, bool switch_on,
-                std::vector<std::string> wanted, std::string who)
-      : on(switch_on), patterns(std::move(wanted)), holder(std::move(who)), finished(executor) {}
+  enum class Wish : std::uint8_t { events_on, events_off, packs_on, packs_off, reconcile };
 
-  bool on;
-  std::vector<std::string> patterns;
-  std::string holder;
-  std::vector<std::string> packs;  // Instead of patterns.
+  SwitchRequest(boost::asio::any_io_executor executor, Wish its_wish)
+      : wish(its_wish), finished(executor) {}
+
+  Wish wish;
+  std::vector<std::string> names;  // Patterns of events, or packs.
+  Asker asker;
+  LeaseLength length;
   SwitchReport report;
   bool done = false;
   boost::asio::steady_timer finished;  // Cancelled when done.

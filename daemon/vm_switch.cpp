@@ -1,12 +1,10 @@
-// The part of Vm that switches events: requests, leases, reconciling, polling, and putting
-// everything back.
+// The part of Vm that switches events: requests, reconciling, polling, and putting everything back.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "daemon/event_pattern.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/vm_request.hpp"
 #include "qmp/error.hpp"
@@ -30,14 +28,14 @@ constexpr auto poll_interval = 1s;
 // trace/simple.c). With the read interval of the feed this keeps a record's way to /metrics under
 // 250 ms.
 constexpr auto flush_interval = 100ms;
+// Asking for a few events costs less than looking at all, which takes QEMU 5 ms.
+constexpr std::size_t asked_one_by_one_max = 8;
 constexpr std::uint64_t flows_by_itself_bytes = 65536;
 
 }  // namespace
 
-std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_switch(bool on, std::vector<std::string> patterns,
-                                                     std::string holder) {
-  auto request = std::make_shared<SwitchRequest>(wake_timer_.get_executor(), on,
-                                                 std::move(patterns), std::move(holder));
+/// Puts a request into the queue, or answers it at once if there is no session.
+std::shared_ptr<Vm::SwitchRequest> Vm::ask(std::shared_ptr<SwitchRequest> request) {
   request->finished.expires_after(request_deadline);
   if (state_ != VmState::attached) {
     request->report.error =
@@ -47,13 +45,6 @@ std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_switch(bool on, std::vector<std::s
     requests_.push_back(request);
     wake();
   }
-  return request;
-}
-
-std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_switch_packs(bool on,
-                                                           std::vector<std::string> names) {
-  auto request = ask_to_switch(on, {}, {});
-  request->packs = std::move(names);
   return request;
 }
 
@@ -84,71 +75,49 @@ asio::awaitable<void> Vm::answer_requests(qmp::Client& client) {
   while (!requests_.empty() && !session_ended_) {
     const auto request = requests_.front();
     requests_.pop_front();
-    // A pack counts what happens while it is on, also of events that others have on.
-    if (!request->packs.empty()) co_await catch_up(client);
-    const bool any = request->packs.empty() ? settle_wishes(*request, request->report)
-                                            : settle_packs(*request, request->report);
-    if (any) {
-      const auto done = co_await reconcile(client, &request->report);
-      if (!done) {
-        note_failure(done.error());
-        request->report.error = done.error().detail;
-      }
+    const auto done = co_await answer(client, *request);
+    if (!done) {
+      note_failure(done.error());
+      request->report.error = done.error().detail;
     }
     request->done = true;
     request->finished.cancel();
   }
 }
 
-/// Takes or gives back the leases that `request` asks for. Sorts into `report` what needs no
-/// switching; true if there is something to switch.
-bool Vm::settle_wishes(const SwitchRequest& request, SwitchReport& report) {
-  bool any = false;
-  for (const auto& pattern : request.patterns) {
-    bool matched = false;
-    for (trace::EventIndex event = 0; event < events_.size(); ++event) {
-      if (!matches_event_pattern(pattern, events_.name(event))) continue;
-      matched = true;
-      const auto& before = leases_.at(event);
-      const auto& name = events_.name(event);
-      if (request.on && before.unavailable) {
-        report.unavailable.push_back(name);
-      } else if (request.on) {
-        (before.on ? report.already : report.changed).push_back(name);
-        leases_.take(event, request.holder);
-        any = true;
-      } else {
-        leases_.give_back(event, request.holder);
-        if (!before.on) {
-          report.already.push_back(name);
-        } else if (before.ours && before.holders.empty()) {
-          report.changed.push_back(name);
-        } else {
-          report.kept.push_back({name, before.found_on
-                                           ? "was switched on by somebody else, not by qemon"
-                                           : "is also held by " + before.holders.front()});
-        }
-        any = true;
-      }
-    }
-    if (!matched) report.unknown.push_back(pattern);
-  }
-  for (auto* names : {&report.changed, &report.already, &report.unavailable}) {
-    std::sort(names->begin(), names->end());
-    names->erase(std::unique(names->begin(), names->end()), names->end());
-  }
-  return any;
+asio::awaitable<Result<void>> Vm::answer(qmp::Client& client, SwitchRequest& request) {
+  using Wish = SwitchRequest::Wish;
+  // A pack counts what happens while it is on, also of events that others have on.
+  if (request.wish == Wish::packs_on || request.wish == Wish::packs_off) co_await catch_up(client);
+  // What is on now and not because of us was switched on by somebody else, and stays on afterwards.
+  auto concerned = events_of_wish(request);
+  auto refreshed = co_await refresh_states(client, std::move(concerned));
+  if (!refreshed) co_return refreshed.error();
+  if (!settle(request, request.report)) co_return Result<void>();
+  co_return co_await reconcile(client, &request.report);
 }
 
 /// Leads the trace to us if events are wanted, switches what differs from what is wanted, and puts
 /// the trace back if no event is wanted any more.
 asio::awaitable<Result<void>> Vm::reconcile(qmp::Client& client, SwitchReport* report) {
+  // Whoever asked has looked just before.
+  if (report == nullptr) {
+    auto concerned = names_to_switch_on();
+    auto refreshed = co_await refresh_states(client, std::move(concerned));
+    if (!refreshed) co_return refreshed.error();
+  }
+  const auto journaled = write_journal();
+  if (!journaled && !names_to_switch_on().empty()) {
+    // What is not in the journal could not be put back after a crash.
+    if (report != nullptr) give_up(*report);
+    co_return wrap(journaled.error(), "its journal cannot be written");
+  }
   if (leases_.any_wanted()) {
     const bool was_redirected = router_->redirected();
     auto started = co_await router_->start(client);
     if (!started) {
       // Without somewhere to read them the records would cost the guest time for nothing.
-      if (report != nullptr) end_all_leases();
+      if (report != nullptr) give_up(*report);
       co_return wrap(started.error(), "its trace cannot be followed");
     }
     if (!was_redirected) feed_timer_.cancel();
@@ -160,6 +129,37 @@ asio::awaitable<Result<void>> Vm::reconcile(qmp::Client& client, SwitchReport* r
     if (!stopped) co_return wrap(stopped.error(), "its trace cannot be put back");
   }
   use_packs();
+  write_journal_or_warn();
+  co_return Result<void>();
+}
+
+std::vector<std::string> Vm::names_to_switch_on() const {
+  std::vector<std::string> names;
+  for (const auto& change : leases_.changes())
+    if (change.enable) names.push_back(events_.name(change.event));
+  return names;
+}
+
+/// Makes sure that we know how these events (or patterns) are switched now: all events are looked
+/// at too rarely to know what others did since.
+asio::awaitable<Result<void>> Vm::refresh_states(qmp::Client& client,
+                                                 std::vector<std::string> names) {
+  if (names.empty()) co_return Result<void>();
+  const bool all = names.size() > asked_one_by_one_max ||
+                   std::find(names.begin(), names.end(), "*") != names.end();
+  if (all) {
+    auto listed = co_await qmp::list_trace_events(client);
+    if (listed) observe(*listed);
+    if (listed || qmp::is_refusal(listed.error())) co_return Result<void>();
+    co_return listed.error();
+  }
+  for (const auto& name : names) {
+    auto states = co_await qmp::get_event_states(client, name);
+    // An event that there is not is told by whoever matches the patterns.
+    if (!states && qmp::is_refusal(states.error())) continue;
+    if (!states) co_return states.error();
+    for (const auto& state : *states) observe(state.name, state.state == qmp::EventSwitch::enabled);
+  }
   co_return Result<void>();
 }
 
@@ -181,6 +181,7 @@ asio::awaitable<Result<void>> Vm::apply_changes(qmp::Client& client, SwitchRepor
     spdlog::warn("{}: event={} cannot be switched reason=\"{}\"", name(), event,
                  done.error().detail);
     leases_.refused(change.event);
+    leases_.end_empty();
     if (report != nullptr) {
       std::erase(report->changed, event);
       report->failed.push_back({event, done.error().detail});
@@ -246,14 +247,16 @@ asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
 
 /// Compares what `info trace-events` printed with what we believe.
 void Vm::observe(const std::string& listed) {
-  for (const auto& line : qmp::parse_trace_event_lines(listed)) {
-    const auto event = events_.add(line.name);
-    if (!leases_.observe(event, line.on)) continue;
-    engine_.event_switched(event);
-    ++monitor_totals_.foreign_changes;
-    spdlog::info("{}: event={} was switched {} by somebody else", name(), line.name,
-                 line.on ? "on" : "off");
-  }
+  for (const auto& line : qmp::parse_trace_event_lines(listed)) observe(line.name, line.on);
+}
+
+void Vm::observe(std::string_view event_name, bool on) {
+  const auto event = events_.add(event_name);
+  if (!leases_.observe(event, on)) return;
+  engine_.event_switched(event);
+  ++monitor_totals_.foreign_changes;
+  spdlog::info("{}: event={} was switched {} by somebody else", name(), event_name,
+               on ? "on" : "off");
 }
 
 /// Orderly end: everything as it was found.
@@ -261,7 +264,8 @@ asio::awaitable<void> Vm::restore(qmp::Client& client) {
   end_all_leases();
   const auto restored = co_await reconcile(client, nullptr);
   if (!restored) {
-    spdlog::error("{}: could not be left as found reason=\"{}\"", name(), restored.error().detail);
+    spdlog::error("{}: could not be left as found, qemon restore does it later reason=\"{}\"",
+                  name(), restored.error().detail);
   } else {
     spdlog::info("{}: left as found", name());
   }

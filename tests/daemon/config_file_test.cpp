@@ -41,6 +41,7 @@ control_socket: /run/q/control
 runtime_dir: /run/q
 pack_dirs: [/etc/qemon/packs]
 trace_space: 64MiB
+lease: 2h
 trace_events: /usr/share/qemu/trace-events-all
 log_level: debug
 vms:
@@ -59,6 +60,7 @@ settings:
   EXPECT_EQ(config_.runtime_directory, "/run/q");
   EXPECT_THAT(config_.pack_folders, ElementsAre("/etc/qemon/packs"));
   EXPECT_EQ(config_.trace_space_bytes, 64U << 20);
+  EXPECT_EQ(config_.lease.value(), LeaseLength(std::chrono::hours(2)));
   EXPECT_EQ(config_.log_level, "debug");
   ASSERT_EQ(config_.vms.size(), 2U);
   EXPECT_EQ(config_.vms[1].name, "");

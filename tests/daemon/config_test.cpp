@@ -27,6 +27,23 @@ Outcome parse(std::vector<const char*> arguments) {
   return outcome;
 }
 
+TEST(Config, SaysHowLongLeasesLastUnlessTheyAreToldTo) {
+  const auto lease_of = [](std::vector<const char*> more) {
+    std::vector<const char*> arguments{"--vm", "a=unix:/a", "--runtime-dir", "/run/q"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return parse(arguments);
+  };
+
+  EXPECT_EQ(lease_of({}).parsed.config.lease.value(), LeaseLength(std::chrono::hours(1)));
+  EXPECT_EQ(lease_of({"--lease", "90s"}).parsed.config.lease.value(),
+            LeaseLength(std::chrono::seconds(90)));
+  EXPECT_EQ(lease_of({"--lease", "forever"}).parsed.config.lease.value(), LeaseLength());
+  const auto wrong = lease_of({"--lease", "long"});
+  EXPECT_EQ(wrong.parsed.exit_status, 2);
+  EXPECT_EQ(wrong.errors,
+            "qemond: --lease long: write a duration, for instance 10m, 2h or 1d, or forever\n");
+}
+
 TEST(Config, NamesVmsAndTheirMonitors) {
   const auto outcome = parse({"--vm", "web1=unix:/run/vms/web1.qmp", "--vm",
                               "arm=tcp:127.0.0.1:4444", "--runtime-dir", "/run/q"});

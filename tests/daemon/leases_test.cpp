@@ -5,7 +5,25 @@
 namespace qemon::daemon {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr trace::EventIndex event = 3;
+constexpr LeaseId alice = 7;
+constexpr LeaseId bob = 8;
+constexpr BootClock::time_point start{100s};
+
+/// Leases of alice and bob, without events and without end.
+Leases two_leases() {
+  Leases leases;
+  for (const auto id : {alice, bob}) {
+    Lease lease;
+    lease.id = id;
+    lease.patterns = {"some_*"};
+    lease.since = start;
+    leases.grant(std::move(lease));
+  }
+  return leases;
+}
 
 /// What changes() asks for, as text: "+3 -4".
 std::string changes_of(const Leases& leases) {
@@ -18,49 +36,49 @@ std::string changes_of(const Leases& leases) {
 }
 
 TEST(Leases, SwitchesAHeldEventOnAndOffAgainWithItsLastHolder) {
-  Leases leases;
+  auto leases = two_leases();
   leases.found(event, false, false);
-  leases.take(event, "alice");
-  leases.take(event, "bob");
+  leases.take(event, alice);
+  leases.take(event, bob);
   EXPECT_EQ(changes_of(leases), "+3");
   leases.applied(event, true);
 
-  EXPECT_TRUE(leases.give_back(event, "alice"));
+  EXPECT_TRUE(leases.give_back(event, alice));
 
   EXPECT_EQ(changes_of(leases), "");
-  EXPECT_TRUE(leases.give_back(event, "bob"));
+  EXPECT_TRUE(leases.give_back(event, bob));
   EXPECT_EQ(changes_of(leases), "-3");
   leases.applied(event, false);
   EXPECT_EQ(changes_of(leases), "");
 }
 
 TEST(Leases, NeverSwitchesOffWhatWasOnBefore) {
-  Leases leases;
+  auto leases = two_leases();
   leases.found(event, true, false);
 
-  leases.take(event, "alice");
+  leases.take(event, alice);
   EXPECT_EQ(changes_of(leases), "");
-  leases.give_back(event, "alice");
+  leases.give_back(event, alice);
 
   EXPECT_EQ(changes_of(leases), "");
   EXPECT_TRUE(leases.at(event).found_on);
 }
 
 TEST(Leases, TakingTwiceNeedsGivingBackOnce) {
-  Leases leases;
-  leases.take(event, "alice");
-  leases.take(event, "alice");
+  auto leases = two_leases();
+  leases.take(event, alice);
+  leases.take(event, alice);
   leases.applied(event, true);
 
-  EXPECT_TRUE(leases.give_back(event, "alice"));
+  EXPECT_TRUE(leases.give_back(event, alice));
 
   EXPECT_EQ(changes_of(leases), "-3");
-  EXPECT_FALSE(leases.give_back(event, "alice"));
+  EXPECT_FALSE(leases.give_back(event, alice));
 }
 
 TEST(Leases, RespectsThatSomebodyElseSwitchedAHeldEventOffUntilItIsAskedForAgain) {
-  Leases leases;
-  leases.take(event, "alice");
+  auto leases = two_leases();
+  leases.take(event, alice);
   leases.applied(event, true);
 
   EXPECT_TRUE(leases.observe(event, false));
@@ -68,37 +86,37 @@ TEST(Leases, RespectsThatSomebodyElseSwitchedAHeldEventOffUntilItIsAskedForAgain
   EXPECT_EQ(changes_of(leases), "");
   EXPECT_TRUE(leases.at(event).switched_off_by_others);
   EXPECT_FALSE(leases.any_wanted());
-  leases.take(event, "alice");
+  leases.take(event, alice);
   EXPECT_EQ(changes_of(leases), "+3");
 }
 
 TEST(Leases, LeavesOnWhatSomebodyElseSwitchedOnMeanwhile) {
-  Leases leases;
+  auto leases = two_leases();
   leases.found(event, false, false);
 
   EXPECT_TRUE(leases.observe(event, true));
-  leases.take(event, "alice");
-  leases.give_back(event, "alice");
+  leases.take(event, alice);
+  leases.give_back(event, alice);
 
   EXPECT_EQ(changes_of(leases), "");
   EXPECT_TRUE(leases.at(event).on);
 }
 
 TEST(Leases, LeavesOnWhatSomebodyElseSwitchedOnAfterSwitchingItOff) {
-  Leases leases;
-  leases.take(event, "alice");
+  auto leases = two_leases();
+  leases.take(event, alice);
   leases.applied(event, true);
   leases.observe(event, false);
   leases.observe(event, true);
 
-  leases.give_back(event, "alice");
+  leases.give_back(event, alice);
 
   EXPECT_EQ(changes_of(leases), "");
 }
 
 TEST(Leases, SeeingWhatIsBelievedIsNoForeignChange) {
-  Leases leases;
-  leases.take(event, "alice");
+  auto leases = two_leases();
+  leases.take(event, alice);
   leases.applied(event, true);
 
   EXPECT_FALSE(leases.observe(event, true));
@@ -107,8 +125,8 @@ TEST(Leases, SeeingWhatIsBelievedIsNoForeignChange) {
 }
 
 TEST(Leases, HoldersOutliveTheProcess) {
-  Leases leases;
-  leases.take(event, "alice");
+  auto leases = two_leases();
+  leases.take(event, alice);
   leases.applied(event, true);
 
   leases.forget_process();
@@ -119,18 +137,18 @@ TEST(Leases, HoldersOutliveTheProcess) {
 }
 
 TEST(Leases, AskNothingOfAnUnavailableEvent) {
-  Leases leases;
+  auto leases = two_leases();
   leases.found(event, false, true);
 
-  leases.take(event, "alice");
+  leases.take(event, alice);
 
   EXPECT_EQ(changes_of(leases), "");
   EXPECT_FALSE(leases.any_wanted());
 }
 
 TEST(Leases, DoNotAskAgainForWhatWasRefused) {
-  Leases leases;
-  leases.take(event, "alice");
+  auto leases = two_leases();
+  leases.take(event, alice);
 
   leases.refused(event);
 
@@ -138,21 +156,21 @@ TEST(Leases, DoNotAskAgainForWhatWasRefused) {
   EXPECT_EQ(leases.count_held(), 0U);
 }
 
-TEST(Leases, GivingEverythingBackSwitchesOffOnlyWhatIsOurs) {
-  Leases leases;
+TEST(Leases, EndingEverythingSwitchesOffOnlyWhatIsOurs) {
+  auto leases = two_leases();
   leases.found(1, true, false);
-  leases.take(1, "alice");
-  leases.take(2, "alice");
+  leases.take(1, alice);
+  leases.take(2, alice);
   leases.applied(2, true);
 
-  leases.give_back_all();
+  leases.end_all();
 
   EXPECT_EQ(changes_of(leases), "-2");
   EXPECT_EQ(leases.ours(), std::vector<trace::EventIndex>{2});
 }
 
 TEST(Leases, RememberThatAnEventWasOn) {
-  Leases leases;
+  auto leases = two_leases();
   leases.found(event, false, false);
   EXPECT_FALSE(leases.at(event).ever_on);
 
@@ -161,6 +179,101 @@ TEST(Leases, RememberThatAnEventWasOn) {
 
   EXPECT_TRUE(leases.at(event).ever_on);
   EXPECT_FALSE(leases.at(1000).ever_on);
+}
+
+TEST(Leases, EndWithTheirEventsAndLeaveThoseOfOthersOn) {
+  auto leases = two_leases();
+  leases.take(1, alice);
+  leases.take(event, alice);
+  leases.take(event, bob);
+  leases.applied(1, true);
+  leases.applied(event, true);
+
+  leases.end(alice);
+
+  EXPECT_EQ(changes_of(leases), "-1");
+  EXPECT_EQ(leases.find(alice), nullptr);
+  EXPECT_EQ(leases.at(event).holders, std::vector<LeaseId>{bob});
+}
+
+TEST(Leases, AreOverWhenTheirTimeHasCome) {
+  auto leases = two_leases();
+  EXPECT_FALSE(leases.next_end());
+
+  leases.set_until(alice, start + 30s);
+  leases.set_until(bob, start + 10s);
+
+  EXPECT_EQ(leases.next_end(), start + 10s);
+  EXPECT_TRUE(leases.over(start + 9s).empty());
+  EXPECT_EQ(leases.over(start + 10s), std::vector<LeaseId>{bob});
+  EXPECT_EQ(leases.over(start + 1h), (std::vector<LeaseId>{alice, bob}));
+  leases.set_until(alice, std::nullopt);
+  EXPECT_EQ(leases.over(start + 1h), std::vector<LeaseId>{bob});
+}
+
+TEST(Leases, OfPatternsEndWithTheirLastEventAndThoseOfPacksDoNot) {
+  auto leases = two_leases();
+  Lease pack;
+  pack.id = 9;
+  pack.pack = "irq";
+  leases.grant(std::move(pack));
+  leases.take(event, alice);
+
+  leases.end_empty();
+
+  EXPECT_NE(leases.find(alice), nullptr);
+  EXPECT_EQ(leases.find(bob), nullptr);
+  EXPECT_EQ(leases.packs(), std::set<std::string>{"irq"});
+  leases.give_back(event, alice);
+  leases.end_empty();
+  EXPECT_EQ(leases.all().size(), 1U);
+}
+
+TEST(Leases, TakeForTheirsWhatAnEarlierLifeHadSwitchedOn) {
+  auto leases = two_leases();
+  leases.found(1, true, false);
+  leases.found(2, true, false);
+  leases.found(event, true, false);
+  leases.take(1, alice);
+
+  leases.found_ours(1);
+  leases.found_ours(2);
+
+  EXPECT_EQ(changes_of(leases), "-2");
+  EXPECT_FALSE(leases.at(1).found_on);
+  EXPECT_TRUE(leases.at(event).found_on);
+}
+
+TEST(Leases, RespectWhatOthersSwitchedOffBetweenTwoLives) {
+  auto leases = two_leases();
+  leases.found(event, false, false);
+  leases.take(event, alice);
+
+  leases.found_off_by_others(event);
+  leases.found_off_by_others(1);
+
+  EXPECT_EQ(changes_of(leases), "");
+  EXPECT_EQ(leases.off_by_others(), std::vector<trace::EventIndex>{event});
+}
+
+TEST(Leases, TakeNoRoomForEventsThatAreOff) {
+  Leases leases;
+  for (trace::EventIndex each = 0; each < 5000; ++each) leases.found(each, false, false);
+  leases.observe(4999, false);
+
+  EXPECT_EQ(leases.at(4999).holders.capacity(), 0U);
+  EXPECT_EQ(leases.count_on(), 0U);
+  EXPECT_EQ(changes_of(leases), "");
+}
+
+TEST(Leases, SayWhatTheyAreForAndWhoAsked) {
+  Lease lease;
+  lease.patterns = {"virtio_*", "apic_deliver_irq"};
+  EXPECT_EQ(subject_of(lease), "virtio_* apic_deliver_irq");
+  lease.pack = "irq";
+  EXPECT_EQ(subject_of(lease), "pack irq");
+  EXPECT_EQ(to_string(Asker{"alice", 1000}), "alice(1000)");
+  EXPECT_EQ(to_string(Asker{"configuration", {}}), "configuration");
 }
 
 }  // namespace

@@ -65,6 +65,11 @@ TEST(Peer, SomethingThatIsNoSocketHasNoCredentials) {
   EXPECT_FALSE(read_peer_credentials(-1).has_value());
 }
 
+TEST(Peer, NamesUsersAndThoseWithoutANameByNumber) {
+  EXPECT_EQ(user_name(0), "root");
+  EXPECT_EQ(user_name(3123456789U), "3123456789");
+}
+
 TEST(Peer, FindsGroupsByName) {
   EXPECT_EQ(find_group("root"), gid_t{0});
   EXPECT_FALSE(find_group("no-such-group-here").has_value());

@@ -114,6 +114,18 @@ Finished Qemond::qemon(const std::vector<std::string>& arguments) const {
   return run_qemon(directory_, control_socket(), arguments);
 }
 
+std::vector<std::string> Qemond::qemon_command(const std::vector<std::string>& arguments) const {
+  std::vector<std::string> command{QEMON_TEST_BIN_DIR "/qemon", "--socket", control_socket()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return command;
+}
+
+void Qemond::crash() {
+  stopped_ = true;
+  process_->kill();
+  if (sanitizer_complained(log())) throw std::runtime_error("a sanitizer complained: " + log());
+}
+
 void Qemond::events_on(const std::vector<std::string>& globs, std::string_view vm_name) const {
   switch_events("on", globs, vm_name);
 }

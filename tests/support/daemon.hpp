@@ -67,6 +67,10 @@ class Qemond {
   /// The command line tool against this daemon.
   Finished qemon(const std::vector<std::string>& arguments) const;
 
+  /// The same as words to start it with, for a test that does not wait for its end.
+  [[nodiscard]] std::vector<std::string> qemon_command(
+      const std::vector<std::string>& arguments) const;
+
   /// `qemon event on|off NAMES...`, which must succeed; otherwise throws with what it said.
   void events_on(const std::vector<std::string>& globs, std::string_view vm = {}) const;
   void events_off(const std::vector<std::string>& globs, std::string_view vm = {}) const;
@@ -75,6 +79,9 @@ class Qemond {
   /// sanitizer reported something.
   ExitStatus stop(int signal);
   ExitStatus stop();
+
+  /// Ends it with SIGKILL, so that it can put nothing back.
+  void crash();
 
  private:
   void wait_serving();

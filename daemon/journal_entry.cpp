@@ -1,0 +1,186 @@
+#include "daemon/journal_entry.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace qemon::daemon {
+namespace {
+
+using nlohmann::json;
+
+constexpr int format_version = 1;
+
+std::int64_t nanoseconds(BootClock::time_point time) {
+  return time.time_since_epoch().count();
+}
+
+json to_json(const JournaledLease& lease) {
+  json object;
+  object["id"] = lease.id;
+  object["patterns"] = lease.patterns;
+  object["pack"] = lease.pack;
+  object["user"] = lease.user;
+  object["uid"] = lease.uid ? json(*lease.uid) : json(nullptr);
+  object["since"] = nanoseconds(lease.since);
+  object["until"] = lease.until ? json(nanoseconds(*lease.until)) : json(nullptr);
+  object["events"] = lease.events;
+  return object;
+}
+
+/// Reads members of objects; the first that is not what it should be is remembered.
+class Reader {
+ public:
+  void text(const json& object, const char* name, std::string& into) {
+    const auto* value = member(object, name);
+    if (value == nullptr || !value->is_string()) return fail(name);
+    into = value->get<std::string>();
+    // A name or a path with these leads a line of a monitor, or of our log, astray.
+    if (std::any_of(into.begin(), into.end(),
+                    [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; }))
+      fail(name);
+  }
+  void flag(const json& object, const char* name, bool& into) {
+    const auto* value = member(object, name);
+    if (value == nullptr || !value->is_boolean()) return fail(name);
+    into = value->get<bool>();
+  }
+  template <typename T>
+  void number(const json& object, const char* name, T& into) {
+    const auto* value = member(object, name);
+    if (value == nullptr || !value->is_number_integer()) return fail(name);
+    into = value->get<T>();
+  }
+  template <typename T>
+  void optional_number(const json& object, const char* name, std::optional<T>& into) {
+    const auto* value = member(object, name);
+    if (value != nullptr && value->is_null()) return;
+    number(object, name, into.emplace());
+  }
+  void texts(const json& object, const char* name, std::vector<std::string>& into) {
+    each(object, name, [&](const json& value) {
+      const json wrapped{{name, value}};
+      text(wrapped, name, into.emplace_back());
+    });
+  }
+  template <typename Read>
+  void each(const json& object, const char* name, Read read) {
+    const auto* value = member(object, name);
+    if (value == nullptr || !value->is_array()) return fail(name);
+    for (const auto& item : *value) read(item);
+  }
+  [[nodiscard]] const json* member(const json& object, const char* name) {
+    if (!object.is_object()) return nullptr;
+    const auto found = object.find(name);
+    return found == object.end() ? nullptr : &*found;
+  }
+  void fail(const char* name) {
+    if (wrong_.empty()) wrong_ = name;
+  }
+  [[nodiscard]] const std::string& wrong() const { return wrong_; }
+
+ private:
+  std::string wrong_;
+};
+
+JournaledLease read_lease(const json& object, Reader& reader) {
+  JournaledLease lease;
+  reader.number(object, "id", lease.id);
+  reader.texts(object, "patterns", lease.patterns);
+  reader.text(object, "pack", lease.pack);
+  reader.text(object, "user", lease.user);
+  reader.optional_number(object, "uid", lease.uid);
+  std::int64_t since = 0;
+  std::optional<std::int64_t> until;
+  reader.number(object, "since", since);
+  reader.optional_number(object, "until", until);
+  lease.since = BootClock::time_point(std::chrono::nanoseconds(since));
+  if (until) lease.until = BootClock::time_point(std::chrono::nanoseconds(*until));
+  reader.texts(object, "events", lease.events);
+  return lease;
+}
+
+void read_process(const json& file, Reader& reader, JournalEntry& entry) {
+  if (const auto* process = reader.member(file, "process"); process && !process->is_null()) {
+    auto& into = entry.process.emplace();
+    reader.number(*process, "pid", into.pid);
+    reader.number(*process, "start_ticks", into.start_ticks);
+    // 0 and below name groups of processes.
+    if (into.pid <= 0) reader.fail("pid");
+  }
+  reader.each(file, "threads", [&](const json& thread) {
+    if (!thread.is_number_integer()) return reader.fail("threads");
+    entry.threads.push_back(thread.get<pid_t>());
+  });
+}
+
+void read_trace(const json& file, Reader& reader, JournaledTrace& trace) {
+  static const json nothing = json::object();
+  const auto* found = reader.member(file, "trace");
+  const auto& object = found != nullptr ? *found : nothing;
+  reader.flag(object, "log_away", trace.log_away);
+  reader.text(object, "log_restore", trace.log_restore);
+  reader.flag(object, "trace_file_ours", trace.trace_file_ours);
+  reader.text(object, "trace_file", trace.trace_file);
+  // Whoever can write here must not have QEMU open, and so empty, a file of their choice.
+  if (trace.log_away && trace.log_restore != "/dev/null" && trace.log_restore != "/proc/self/fd/2")
+    reader.fail("log_restore");
+}
+
+}  // namespace
+
+std::string to_text(const JournalEntry& entry) {
+  json file;
+  file["version"] = format_version;
+  file["address"] = entry.address;
+  file["vm"] = entry.vm;
+  file["boot"] = entry.boot;
+  file["attached_by_command"] = entry.attached_by_command;
+  file["process"] = nullptr;
+  if (entry.process)
+    file["process"] = {{"pid", entry.process->pid}, {"start_ticks", entry.process->start_ticks}};
+  file["threads"] = entry.threads;
+  file["on"] = entry.on;
+  file["about_to_be_on"] = entry.about_to_be_on;
+  file["off_by_others"] = entry.off_by_others;
+  file["trace"] = {{"log_away", entry.trace.log_away},
+                   {"log_restore", entry.trace.log_restore},
+                   {"trace_file_ours", entry.trace.trace_file_ours},
+                   {"trace_file", entry.trace.trace_file}};
+  auto leases = json::array();
+  for (const auto& lease : entry.leases) leases.push_back(to_json(lease));
+  file["leases"] = std::move(leases);
+  return file.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+Result<JournalEntry> parse_journal_entry(std::string_view text) {
+  // The parser's recursion is not to be driven by a file; ours is four levels deep.
+  if (std::count(text.begin(), text.end(), '[') > 100'000) return Error{"is no journal of qemond"};
+  int depth = 0;
+  for (const char each : text) {
+    if (each == '[' || each == '{') ++depth;
+    if (each == ']' || each == '}') --depth;
+    if (depth > 64) return Error{"is no journal of qemond"};
+  }
+  const auto file = json::parse(text, nullptr, false);
+  if (!file.is_object()) return Error{"is no journal of qemond"};
+  if (file.value("version", json()) != format_version)
+    return Error{"is of another version of qemond"};
+  Reader reader;
+  JournalEntry entry;
+  reader.text(file, "address", entry.address);
+  reader.text(file, "vm", entry.vm);
+  reader.text(file, "boot", entry.boot);
+  reader.flag(file, "attached_by_command", entry.attached_by_command);
+  read_process(file, reader, entry);
+  reader.texts(file, "on", entry.on);
+  reader.texts(file, "about_to_be_on", entry.about_to_be_on);
+  reader.texts(file, "off_by_others", entry.off_by_others);
+  read_trace(file, reader, entry.trace);
+  reader.each(file, "leases",
+              [&](const json& lease) { entry.leases.push_back(read_lease(lease, reader)); });
+  if (!reader.wrong().empty())
+    return Error{"\"" + reader.wrong() + "\" is missing or not what it should be"};
+  return entry;
+}
+
+}  // namespace qemon::daemon
