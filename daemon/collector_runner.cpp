@@ -15,20 +15,20 @@ namespace {
 // A poll may take up at most a fiftieth of QEMU's main loop.
 constexpr int share_of_main_loop = 50;
 constexpr int stretched_max = 10;  // Times the interval.
-constexpr auto command_deadline = 5s;
+constexpr auto default_command_deadline = 5s;
 
-/// Scrapes may still hold `figures`, so they get a copy's place instead of being changed.
-void drop_gauges(std::shared_ptr<const Figures>& figures) {
-  auto kept = *figures;
-  std::erase_if(kept, [](const prometheus::MetricFamily& family) {
-    return family.type == prometheus::MetricType::Gauge;
-  });
-  figures = std::make_shared<const Figures>(std::move(kept));
+/// Scrapes may still hold what was found, so a copy takes its place instead of a change.
+void drop_gauges(std::shared_ptr<const exporters::FamilyTexts>& found) {
+  if (!found) return;
+  auto kept = std::make_shared<exporters::FamilyTexts>();
+  for (const auto& family : *found)
+    if (family.header->type != prometheus::MetricType::Gauge) kept->push_back(family);
+  found = std::move(kept);
 }
 
 }  // namespace
 
-CollectorRunner::CollectorRunner() {
+CollectorRunner::CollectorRunner(exporters::FamilyTextMaker& texts) : texts_(texts) {
   for (auto& collector : make_collectors()) {
     Entry entry;
     entry.collector = std::move(collector);
@@ -44,9 +44,10 @@ void CollectorRunner::configure(const std::map<std::string, CollectorSettings>& 
     const bool was_on = entry.on;
     entry.on = wish.on.value_or(entry.collector.on_by_default);
     entry.interval = wish.interval.value_or(entry.collector.interval);
+    entry.deadline = wish.deadline.value_or(default_command_deadline);
     if (!entry.on) {
       entry.finish_due |= was_on && in_session_ && entry.available && entry.collector.finish;
-      entry.figures = std::make_shared<const Figures>();
+      entry.found.reset();
       entry.success.reset();
       entry.problem.clear();
       entry.due = Clock::time_point::max();
@@ -57,8 +58,8 @@ void CollectorRunner::configure(const std::map<std::string, CollectorSettings>& 
   }
 }
 
-void CollectorRunner::begin_session(std::set<std::string> commands, bool has_process,
-                                    std::size_t seed) {
+void CollectorRunner::begin_session(std::shared_ptr<const std::set<std::string>> commands,
+                                    bool has_process, std::size_t seed) {
   commands_ = std::move(commands);
   has_process_ = has_process;
   in_session_ = true;
@@ -79,7 +80,7 @@ void CollectorRunner::begin_session(std::set<std::string> commands, bool has_pro
 void CollectorRunner::end_session() {
   in_session_ = false;
   for (auto& entry : entries_) {
-    entry.figures = std::make_shared<const Figures>();
+    entry.found.reset();
     entry.success.reset();
     entry.problem.clear();
     entry.due = Clock::time_point::max();
@@ -87,13 +88,13 @@ void CollectorRunner::end_session() {
 }
 
 void CollectorRunner::doubt() {
-  for (auto& entry : entries_) drop_gauges(entry.figures);
+  for (auto& entry : entries_) drop_gauges(entry.found);
 }
 
 bool CollectorRunner::is_available(const Collector& collector) const {
   if (collector.needs_process && !has_process_) return false;
   return std::all_of(collector.needs.begin(), collector.needs.end(),
-                     [&](const std::string& command) { return commands_.contains(command); });
+                     [&](const std::string& command) { return commands_->contains(command); });
 }
 
 CollectorRunner::Clock::time_point CollectorRunner::next_due() const {
@@ -109,9 +110,10 @@ CollectorRunner::Entry* CollectorRunner::due_now() {
   return first != entries_.end() && first->due <= Clock::now() ? &*first : nullptr;
 }
 
-CollectorView CollectorRunner::view(qmp::Client& client, const qmp::Identity& identity,
+CollectorView CollectorRunner::view(const Entry& entry, qmp::Client& client,
+                                    const qmp::Identity& identity,
                                     const std::optional<ProcessInfo>& process) const {
-  return {client, identity, process, commands_, session_, command_deadline};
+  return {client, identity, process, *commands_, session_, entry.deadline};
 }
 
 asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,
@@ -119,54 +121,65 @@ asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,
                                                         const std::optional<ProcessInfo>& process) {
   for (auto& entry : entries_) {
     if (!std::exchange(entry.finish_due, false)) continue;
-    const auto may_use = view(client, identity, process);
+    const auto may_use = view(entry, client, identity, process);
     co_return co_await entry.collector.finish(may_use);
   }
   Entry* const entry = due_now();
   if (entry == nullptr) co_return Result<void>();
   const auto begin = Clock::now();
+  const auto answered_before = client.statistics().round_trip_sum;
   const auto session = session_;
-  const auto may_use = view(client, identity, process);
+  const auto may_use = view(*entry, client, identity, process);
   auto found = co_await entry->collector.poll(may_use);
   const auto end = Clock::now();
   // Another session, or switched off meanwhile: what was found is not wanted any more.
   if (!in_session_ || session != session_ || !entry->on) co_return Result<void>();
   entry->duration_seconds = std::chrono::duration<double>(end - begin).count();
-  // A failure tells nothing of what an answer costs.
-  const Clock::duration paced = found ? (end - begin) * share_of_main_loop : Clock::duration{0};
-  const Clock::duration interval = entry->interval;
-  entry->due = begin + std::clamp(paced, interval, interval * stretched_max);
   entry->success = found.has_value();
   if (!found) {
-    drop_gauges(entry->figures);
+    // A failure tells nothing of what an answer costs.
+    pace(*entry, begin, std::nullopt);
+    drop_gauges(entry->found);
     entry->problem = found.error().detail;
     co_return found.error();
   }
+  pace(*entry, begin, client.statistics().round_trip_sum - answered_before);
   entry->problem.clear();
-  entry->figures = std::make_shared<const Figures>(std::move(*found));
+  entry->found = texts_.make(std::move(*found), vm_);
   entry->last_success_timestamp =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   co_return Result<void>();
+}
+
+/// When a collector has its next turn. `cost` is what its commands took of QEMU's main loop at
+/// most; the smaller one of the last two polls counts, since a single one may have been slow
+/// because we were.
+void CollectorRunner::pace(Entry& entry, Clock::time_point begin,
+                           std::optional<Clock::duration> cost) {
+  const Clock::duration interval = entry.interval;
+  Clock::duration paced{0};
+  if (cost) {
+    paced = std::min(*cost, entry.cost) * share_of_main_loop;
+    entry.cost = *cost;
+  }
+  entry.due = begin + std::clamp(paced, interval, interval * stretched_max);
 }
 
 asio::awaitable<void> CollectorRunner::finish(qmp::Client& client, const qmp::Identity& identity,
                                               const std::optional<ProcessInfo>& process) {
   for (auto& entry : entries_) {
     if (!entry.collector.finish || !entry.available || !(entry.on || entry.finish_due)) continue;
-    const auto may_use = view(client, identity, process);
+    const auto may_use = view(entry, client, identity, process);
     const auto done = co_await entry.collector.finish(may_use);
     if (!done && done.error().code == qmp::errc::timed_out) co_return;
   }
 }
 
-std::vector<CollectorRunner::Health> CollectorRunner::health() const {
-  std::vector<Health> all;
-  for (const auto& entry : entries_) {
-    if (!entry.on || !entry.available || !in_session_) continue;
-    all.push_back({entry.collector.name, entry.success, entry.duration_seconds,
-                   entry.last_success_timestamp});
-  }
-  return all;
+std::optional<CollectorRunner::Health> CollectorRunner::health_of(const Entry& entry) const {
+  const bool is_asked = entry.available && in_session_;
+  if (!entry.on || (!is_asked && !entry.last_success_timestamp)) return std::nullopt;
+  return Health{entry.collector.name, entry.success, entry.duration_seconds,
+                entry.last_success_timestamp};
 }
 
 std::vector<std::string> CollectorRunner::problems() const {
@@ -175,13 +188,6 @@ std::vector<std::string> CollectorRunner::problems() const {
     if (!entry.problem.empty())
       lines.push_back("collector " + entry.collector.name + ": " + entry.problem);
   return lines;
-}
-
-std::vector<std::shared_ptr<const Figures>> CollectorRunner::figures() const {
-  std::vector<std::shared_ptr<const Figures>> all;
-  for (const auto& entry : entries_)
-    if (!entry.figures->empty()) all.push_back(entry.figures);
-  return all;
 }
 
 }  // namespace qemon::daemon

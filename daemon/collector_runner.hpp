@@ -10,12 +10,13 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
 #include "daemon/collector.hpp"
 #include "daemon/config.hpp"
-#include "exporters/metrics_page.hpp"
+#include "exporters/metrics_text.hpp"
 
 namespace qemon::daemon {
 
@@ -29,13 +30,18 @@ class CollectorRunner {
  public:
   using Clock = std::chrono::steady_clock;
 
-  CollectorRunner();
+  /// `texts` is shared by all VMs, and outlives us.
+  explicit CollectorRunner(exporters::FamilyTextMaker& texts);
 
+  /// What the label `vm` is from the next polls on.
+  void set_vm(std::string name) { vm_ = std::move(name); }
   /// What is told of collectors by name; others are as they are by default.
   void configure(const std::map<std::string, CollectorSettings>& settings);
-  /// A monitor session begins. `seed` differs from VM to VM.
-  void begin_session(std::set<std::string> commands, bool has_process, std::size_t seed);
-  /// The session is over: nothing is known any more.
+  /// A monitor session begins. `commands`: that QEMU has, shared by the VMs that have the same
+  /// ones. `seed` differs from VM to VM.
+  void begin_session(std::shared_ptr<const std::set<std::string>> commands, bool has_process,
+                     std::size_t seed);
+  /// The session is over: nothing is known any more, but for when each collector succeeded last.
   void end_session();
   /// The monitor does not answer: gauges may not be true any more.
   void doubt();
@@ -53,38 +59,55 @@ class CollectorRunner {
   /// How a collector is doing. Only of those that are on and that the VM can answer.
   struct Health {
     std::string_view name;
-    std::optional<bool> success;                   ///< Absent before the first poll.
+    std::optional<bool> success;                   ///< Absent before a session's first poll.
     double duration_seconds = 0;                   ///< Of the last poll.
     std::optional<double> last_success_timestamp;  ///< Seconds since the epoch.
   };
-  [[nodiscard]] std::vector<Health> health() const;
+  template <typename Take>
+  void each_health(Take take) const {
+    for (const auto& entry : entries_)
+      if (const auto health = health_of(entry)) take(*health);
+  }
   /// Why the last poll of a collector failed, a line each.
   [[nodiscard]] std::vector<std::string> problems() const;
-  /// What the collectors found, as it is now; stays as it is while the caller keeps it.
-  [[nodiscard]] std::vector<std::shared_ptr<const Figures>> figures() const;
+  /// Calls `take` with what each collector found (shared_ptr<const FamilyTexts>), as it is now; it
+  /// stays as it is for as long as it is kept.
+  template <typename Take>
+  void each_found(Take take) const {
+    for (const auto& entry : entries_)
+      if (entry.found) take(entry.found);
+  }
 
  private:
   struct Entry {
     Collector collector;
     bool on = false;
     std::chrono::milliseconds interval{0};
+    std::chrono::milliseconds deadline{0};
     bool available = false;
     bool finish_due = false;  // Switched off, and what it did in QEMU is to be undone.
     Clock::time_point due = Clock::time_point::max();
-    std::shared_ptr<const Figures> figures = std::make_shared<const Figures>();
+    std::shared_ptr<const exporters::FamilyTexts> found;
+    Clock::duration cost{0};  // Of the monitor's time, at the last poll.
     std::optional<bool> success;
     double duration_seconds = 0;
     std::optional<double> last_success_timestamp;
     std::string problem;
   };
 
+  [[nodiscard]] std::optional<Health> health_of(const Entry& entry) const;
   [[nodiscard]] Entry* due_now();
-  [[nodiscard]] CollectorView view(qmp::Client& client, const qmp::Identity& identity,
+  void pace(Entry& entry, Clock::time_point begin, std::optional<Clock::duration> cost);
+  [[nodiscard]] CollectorView view(const Entry& entry, qmp::Client& client,
+                                   const qmp::Identity& identity,
                                    const std::optional<ProcessInfo>& process) const;
   [[nodiscard]] bool is_available(const Collector& collector) const;
 
+  exporters::FamilyTextMaker& texts_;
+  std::string vm_;
   std::vector<Entry> entries_;
-  std::set<std::string> commands_;
+  std::shared_ptr<const std::set<std::string>> commands_ =
+      std::make_shared<const std::set<std::string>>();
   bool has_process_ = false;
   bool in_session_ = false;
   std::uint64_t session_ = 0;

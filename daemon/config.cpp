@@ -89,7 +89,7 @@ class Checker {
     const auto last = option.rfind('=');
     const auto wrong = [&] {
       fail("--collector " + option +
-           ": write NAME=on, NAME=off or NAME=30s, with VM= in front for some VMs");
+           ": write NAME=on, NAME=off, NAME=30s or NAME=30s/2s, with VM= in front for some VMs");
     };
     if (last == std::string::npos) return wrong();
     const auto parts = split_assignment(option.substr(0, last));
@@ -100,6 +100,17 @@ class Checker {
     if (auto problem = unknown_collector(name); !problem.empty())
       return fail("--collector " + option + ": " + problem);
     matching.settings.collectors[name] = *settings;
+    config.settings.push_back(std::move(matching));
+  }
+
+  void add_poll_interval(const std::string& option, Config& config) {
+    const auto parts = split_assignment(option);
+    MatchingSettings matching{parts ? parts->first : "*", {}};
+    matching.settings.poll_interval = parse_interval(parts ? parts->second : option);
+    if (!matching.settings.poll_interval)
+      return fail("--poll-interval " + option +
+                  ": write how often, from 100ms to 1d, for instance 5s, with VM= in front for "
+                  "some VMs");
     config.settings.push_back(std::move(matching));
   }
 
@@ -160,6 +171,7 @@ struct Words {
   std::vector<std::string> discovery;
   std::vector<std::string> packs;
   std::vector<std::string> collectors;
+  std::vector<std::string> poll_intervals;
   std::string trace_space;
   std::string lease;
 };
@@ -194,8 +206,12 @@ void add_options(CLI::App& app, Config& config, Words& words) {
            "A pack that is on from the beginning, on all VMs or those that match", "[VM=]NAME");
   repeated(
       "--collector", words.collectors,
-      "Whether and how often a collector asks, for all VMs or those that match: on, off or 30s",
+      "Whether and how often a collector asks, for all VMs or those that match: on, off, 30s, or "
+      "30s/2s to wait for an answer no longer than 2 s",
       "[VM=]NAME=VALUE");
+  repeated("--poll-interval", words.poll_intervals,
+           "How often the run state is asked, for all VMs or those that match [1s]",
+           "[VM=]DURATION");
   repeated("--pack-dir", config.pack_folders,
            "Folder of packs of your own (*.yaml), besides those that ship; may be repeated", "DIR");
   app.add_option("--control-socket", config.control_socket,
@@ -233,6 +249,7 @@ void add_words(const Words& words, Config& config, Checker& checker) {
   for (const auto& rule : words.discovery) checker.add_discovery(rule, config);
   for (const auto& pack : words.packs) checker.add_pack(pack, config);
   for (const auto& collector : words.collectors) checker.add_collector(collector, config);
+  for (const auto& interval : words.poll_intervals) checker.add_poll_interval(interval, config);
   if (!words.trace_space.empty()) {
     config.trace_space_bytes = parse_size(words.trace_space);
     if (!config.trace_space_bytes)
@@ -345,7 +362,9 @@ VmSettings Config::settings_of(const std::string& name, const VmSettings& own) c
       auto& into = all.collectors[collector];
       if (told.on) into.on = told.on;
       if (told.interval) into.interval = told.interval;
+      if (told.deadline) into.deadline = told.deadline;
     }
+    if (some.poll_interval) all.poll_interval = some.poll_interval;
   };
   for (const auto& matching : settings)
     if (matches_glob(matching.pattern, name)) add(matching.settings);

@@ -20,6 +20,7 @@ namespace qemon::daemon {
 struct CollectorSettings {
   std::optional<bool> on;
   std::optional<std::chrono::milliseconds> interval;
+  std::optional<std::chrono::milliseconds> deadline;  ///< For each of its commands.
 
   bool operator==(const CollectorSettings&) const = default;
 };
@@ -29,6 +30,8 @@ struct VmSettings {
   std::string catalog;          ///< Path of its trace-events-all; empty to look for it.
   std::set<std::string> packs;  ///< To switch on.
   std::map<std::string, CollectorSettings> collectors;
+  /// How often the run state is asked, by which a monitor that does not answer is noticed too.
+  std::optional<std::chrono::milliseconds> poll_interval;
 
   bool operator==(const VmSettings&) const = default;
 };
@@ -93,8 +96,12 @@ struct ParsedCommandLine {
 /// Names are label values, words on the command line and parts of file names, so they stay plain.
 [[nodiscard]] bool is_valid_vm_name(std::string_view name);
 
-/// "on", "off" or an interval such as "30s", which also means on; nothing if it is none of them.
+/// "on", "off", or an interval such as "30s", which also means on, and behind a slash the deadline
+/// of each command ("30s/2s"); nothing if it is none of them.
 [[nodiscard]] std::optional<CollectorSettings> parse_collector_settings(std::string_view text);
+
+/// 100 ms to a day; nothing if it is none.
+[[nodiscard]] std::optional<std::chrono::milliseconds> parse_interval(std::string_view text);
 
 /// The name that a VM has by its address when it has no other: that of the socket's file without
 /// its extension, or HOST:PORT.

@@ -65,7 +65,8 @@ class FileReader {
 
   void read_vm(const YamlNode& node) {
     if (!exporters::refuse_other_keys(
-            node, {"name", "address", "trace_events", "packs", "collectors"}, mistakes_)) {
+            node, {"name", "address", "trace_events", "packs", "collectors", "poll_interval"},
+            mistakes_)) {
       return;
     }
     VmConfig vm;
@@ -105,8 +106,8 @@ class FileReader {
   }
 
   void read_matching(const YamlNode& node) {
-    if (!exporters::refuse_other_keys(node, {"match", "trace_events", "packs", "collectors"},
-                                      mistakes_)) {
+    if (!exporters::refuse_other_keys(
+            node, {"match", "trace_events", "packs", "collectors", "poll_interval"}, mistakes_)) {
       return;
     }
     MatchingSettings matching;
@@ -124,6 +125,11 @@ class FileReader {
         fail(pack, "packs: \"" + pack.scalar + "\" is no pack's name");
       settings.packs.insert(pack.scalar);
     });
+    if (const auto* interval = node.find("poll_interval")) {
+      settings.poll_interval = parse_interval(interval->scalar);
+      if (!settings.poll_interval)
+        fail(*interval, "poll_interval: write how often, from 100ms to 1d, for instance 5s");
+    }
     const auto* collectors = node.find("collectors");
     if (collectors == nullptr) return;
     if (!collectors->is_map())
@@ -138,8 +144,10 @@ class FileReader {
     const auto collector =
         entry.value.is_scalar() ? parse_collector_settings(entry.value.scalar) : std::nullopt;
     if (!collector) {
-      return mistakes_.add(entry.line, "collectors: " + entry.key +
-                                           ": write on, off or how often, for instance 30s");
+      return mistakes_.add(entry.line,
+                           "collectors: " + entry.key +
+                               ": write on, off or how often, for instance 30s, or 30s/2s with a "
+                               "deadline; from 100ms to 1d");
     }
     settings.collectors[entry.key] = *collector;
   }
@@ -201,16 +209,31 @@ void read_config_file(const std::string& path, Config& config, Mistakes& mistake
   FileReader(config, mistakes).read(*document);
 }
 
-std::optional<CollectorSettings> parse_collector_settings(std::string_view text) {
-  CollectorSettings settings;
-  settings.on = text != "off" && text != "false";
-  if (text == "on" || text == "true" || !*settings.on) return settings;
+std::optional<std::chrono::milliseconds> parse_interval(std::string_view text) {
   YamlNode node;
   node.kind = YamlNode::Kind::scalar;
   node.scalar = text;
-  const auto interval = exporters::duration_ns(node);
-  if (!interval) return std::nullopt;
-  settings.interval = std::chrono::milliseconds(*interval / 1'000'000);
+  const auto ns = exporters::duration_ns(node);
+  if (!ns) return std::nullopt;
+  const std::chrono::milliseconds interval(*ns / 1'000'000);
+  constexpr std::chrono::milliseconds shortest{100};
+  constexpr std::chrono::milliseconds longest = std::chrono::hours(24);
+  if (interval < shortest || interval > longest) return std::nullopt;
+  return interval;
+}
+
+std::optional<CollectorSettings> parse_collector_settings(std::string_view text) {
+  CollectorSettings settings;
+  const auto slash = text.find('/');
+  const auto how = text.substr(0, slash);
+  if (slash != std::string_view::npos) {
+    settings.deadline = parse_interval(text.substr(slash + 1));
+    if (!settings.deadline) return std::nullopt;
+  }
+  settings.on = how != "off" && how != "false";
+  if (how == "on" || how == "true" || !*settings.on) return settings;
+  settings.interval = parse_interval(how);
+  if (!settings.interval) return std::nullopt;
   return settings;
 }
 

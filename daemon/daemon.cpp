@@ -75,6 +75,8 @@ class Daemon {
         read_buffer_(trace::decode_bytes_max * 2),
         environment_{catalogs_,
                      event_names_,
+                     command_sets_,
+                     texts_,
                      packs_,
                      read_buffer_,
                      config.runtime_directory + "/trace",
@@ -231,6 +233,8 @@ class Daemon {
   std::vector<char> read_buffer_;
   CatalogFinder catalogs_;
   trace::EventNamesPool event_names_;
+  SharedPool<std::set<std::string>> command_sets_;
+  exporters::FamilyTextMaker texts_;
   exporters::PackLibrary packs_;
   VmEnvironment environment_;
   Fleet fleet_;

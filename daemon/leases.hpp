@@ -116,6 +116,13 @@ class Leases {
   /// again.
   [[nodiscard]] std::vector<SwitchChange> changes() const;
 
+  /// Calls `take` with each event that is or was on at some time, and whether it is.
+  template <typename Take>
+  void each_ever_on(Take take) const {
+    for (const auto& [event, state] : switches_)
+      if (state.ever_on) take(event, state.on);
+  }
+
   [[nodiscard]] std::size_t count_on() const;
   /// Events that are on because of us.
   [[nodiscard]] std::size_t count_ours() const;

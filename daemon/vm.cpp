@@ -27,6 +27,9 @@ constexpr auto backoff_first = 100ms;
 // to nothing to look for, and its first seconds are worth having.
 constexpr auto backoff_max_local = 2s;
 constexpr auto backoff_max_remote = 30s;
+// A session that ended sooner was not a good one: attaching costs both sides some work, which a
+// monitor that fails again and again is not to cause all the time.
+constexpr auto good_session = 10s;
 // How often a trace file is looked at. A quarter of the 250 ms within which a record is to be in
 // /metrics.
 constexpr auto feed_interval = 60ms;
@@ -62,7 +65,10 @@ Vm::Vm(asio::any_io_executor executor, VmConfig config, std::string name,
       environment_(environment),
       wake_timer_(executor),
       feed_timer_(executor),
-      backoff_(backoff_first) {}
+      backoff_(backoff_first),
+      collectors_(environment.texts) {
+  collectors_.set_vm(name_);
+}
 
 Vm::~Vm() = default;
 
@@ -78,8 +84,9 @@ asio::awaitable<void> Vm::run() {
       }
       continue;
     }
+    const bool cheap_to_look_for = qmp::is_on_this_host(config_.endpoint) && !met_somebody_;
     const std::chrono::milliseconds longest =
-        qmp::is_on_this_host(config_.endpoint) ? backoff_max_local : backoff_max_remote;
+        cheap_to_look_for ? backoff_max_local : backoff_max_remote;
     const auto until = Clock::now() + backoff_;
     backoff_ = std::min(backoff_ * 2, longest);
     while (!stopping_ && Clock::now() < until && state_ != VmState::released) co_await wait(until);
@@ -113,6 +120,7 @@ asio::awaitable<void> Vm::attempt() {
   if (!connected) {
     const auto& error = connected.error();
     const bool busy = error.code == qmp::errc::busy;
+    met_somebody_ = error.code == qmp::errc::protocol;
     if (router_ && process_ && !is_alive(*process_)) co_await end_process();
     if (journaled_ && !may_be_alive(*journaled_)) {
       journaled_.reset();
@@ -124,9 +132,12 @@ asio::awaitable<void> Vm::attempt() {
     co_return;
   }
   auto client = std::move(*connected);
+  const auto began = Clock::now();
   client->on_event([this](const qmp::Event& event) { on_qmp_event(event); });
-  client->on_round_trip(
-      [this](std::chrono::nanoseconds time) { environment_.on_round_trip(name(), time); });
+  client->on_round_trip([this](std::chrono::nanoseconds time) {
+    // A VM that is leaving has been forgotten, and would be remembered again.
+    if (!stopping_) environment_.on_round_trip(name(), time);
+  });
   session_ended_ = false;
   asio::co_spawn(wake_timer_.get_executor(), client->run(),
                  [this](std::exception_ptr failure, Error reason) {
@@ -140,6 +151,8 @@ asio::awaitable<void> Vm::attempt() {
   client->close();
   while (!session_ended_) co_await wait(Clock::now() + 1s);
   answering_ = false;
+  met_somebody_ = Clock::now() - began < good_session;
+  if (!met_somebody_) backoff_ = backoff_first;
   if (state_ == VmState::attached)
     set_state(VmState::unreachable, "session ended: " + session_end_);
   settled_ = true;
@@ -157,7 +170,6 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
   if (!going) note_failure(going.error());
   // Asked for meanwhile.
   if (state_ == VmState::released) co_return;
-  backoff_ = backoff_first;
   ++monitor_totals_.sessions;
   answering_ = true;
   settled_ = true;
@@ -200,8 +212,13 @@ asio::awaitable<void> Vm::follow_trace() {
       co_await asio::post(feed_timer_.get_executor(), asio::use_awaitable);
       continue;
     }
-    feed_timer_.expires_after(
-        router_ && router_->following() ? std::chrono::milliseconds(feed_interval) : 500ms);
+    // Whoever begins to follow something, or switches the first event on, cancels the wait.
+    if (!router_ || !router_->following()) {
+      feed_timer_.expires_at(Clock::time_point::max());
+    } else {
+      const bool something_on = leases_.count_on() > 0 || router_->lag_bytes() > 0;
+      feed_timer_.expires_after(something_on ? std::chrono::milliseconds(feed_interval) : 500ms);
+    }
     co_await feed_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
   }
 }
@@ -301,11 +318,15 @@ void Vm::run_state_is(std::string state) {
   run_state_clock_.changed(run_state_, Clock::now());
 }
 
-std::vector<std::shared_ptr<const Figures>> Vm::figures() const {
-  auto all = collectors_.figures();
-  all.push_back(std::make_shared<const Figures>(run_state_clock_.figures(Clock::now())));
-  all.push_back(std::make_shared<const Figures>(qmp_events_.figures()));
-  return all;
+std::shared_ptr<const exporters::FamilyTexts> Vm::own_families() const {
+  auto families = run_state_clock_.figures(Clock::now());
+  for (auto& family : qmp_events_.figures()) families.push_back(std::move(family));
+  return environment_.texts.make(std::move(families), name());
+}
+
+void Vm::set_name(std::string name) {
+  name_ = std::move(name);
+  collectors_.set_vm(name_);
 }
 
 void Vm::set_state(VmState state, std::string reason) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/shared_pool.hpp"
 #include "daemon/catalog_finder.hpp"
 #include "daemon/collector_runner.hpp"
 #include "daemon/config.hpp"
@@ -92,6 +93,8 @@ struct PackFit {
 struct VmEnvironment {
   CatalogFinder& catalogs;
   trace::EventNamesPool& event_names;
+  SharedPool<std::set<std::string>>& command_sets;
+  exporters::FamilyTextMaker& texts;
   const exporters::PackLibrary& packs;
   std::span<char> read_buffer;  ///< For one read and decode at a time; see trace::decode_bytes_max.
   std::string trace_directory;
@@ -133,7 +136,7 @@ class Vm {
   /// Asks `run` and `follow_trace` to end.
   void stop();
 
-  void set_name(std::string name) { name_ = std::move(name); }
+  void set_name(std::string name);
   /// What it is told to do from now on. Packs that the settings name newly go on, and those that
   /// they do not name any more go off.
   void configure(VmSettings settings);
@@ -203,8 +206,8 @@ class Vm {
   /// The packs that are on, also while the VM is away.
   [[nodiscard]] std::set<std::string> packs_on() const { return leases_.packs(); }
   [[nodiscard]] const CollectorRunner& collectors() const { return collectors_; }
-  /// Run state, QMP events and what the collectors found, without the label `vm`.
-  [[nodiscard]] std::vector<std::shared_ptr<const Figures>> figures() const;
+  /// Run state and QMP events, as they are now.
+  [[nodiscard]] std::shared_ptr<const exporters::FamilyTexts> own_families() const;
   [[nodiscard]] PackFit fit(const exporters::Pack& pack) const;
   [[nodiscard]] const MonitorTotals& monitor_totals() const { return monitor_totals_; }
   [[nodiscard]] FeedTotals trace_totals() const;
@@ -288,6 +291,7 @@ class Vm {
   std::string session_end_;    // And why.
   std::chrono::steady_clock::time_point released_until_{};
   std::chrono::milliseconds backoff_;
+  bool met_somebody_ = false;  // At the last attempt, but it came to nothing.
 
   std::optional<qmp::Identity> identity_;
   std::optional<ProcessInfo> process_;
@@ -317,7 +321,7 @@ class Vm {
 
   std::deque<std::shared_ptr<SwitchRequest>>
       requests_;  // Shared with the coroutine that waits for the answer.
-  unsigned polls_ = 0;
+  std::chrono::steady_clock::time_point last_look_time_{};  // At all events.
   std::chrono::steady_clock::time_point next_poll_time_{};
   std::chrono::steady_clock::time_point next_flush_time_{};
   std::uint64_t bytes_at_last_flush_ = 0;

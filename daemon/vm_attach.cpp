@@ -45,7 +45,8 @@ asio::awaitable<Result<void>> Vm::begin_collecting(qmp::Client& client) {
   auto commands = co_await qmp::query_commands(client);
   if (!commands) co_return commands.error();
   const auto seed = std::hash<std::string>()(name());
-  collectors_.begin_session(std::move(*commands), process_.has_value(), seed);
+  collectors_.begin_session(environment_.command_sets.share(std::move(*commands)),
+                            process_.has_value(), seed);
   co_return Result<void>();
 }
 
@@ -106,6 +107,7 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
 asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_process) {
   auto listed = co_await qmp::list_trace_events(client);
   if (!listed) co_return wrap(listed.error(), "its trace events cannot be listed");
+  last_look_time_ = Clock::now();
   auto lines = qmp::parse_trace_event_lines(*listed);
   std::vector<qmp::EventState> states;  // Holds the names if the human monitor is of no help.
   if (lines.empty()) {

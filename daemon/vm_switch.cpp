@@ -19,11 +19,12 @@ namespace {
 
 // A request waits for at most this long: a few command deadlines.
 constexpr auto request_deadline = 20s;
-// All events are looked at once in this many polls, one a second: a change by others is noticed
-// within 5 s. One look costs QEMU's main loop, which is the guest's as well, 5 ms (measured on 7.2
-// and 10.0).
-constexpr unsigned polls_per_look = 4;
-constexpr auto poll_interval = 1s;
+// How often all events are looked at, to notice what others switch. One look costs QEMU's main
+// loop, which is the guest's as well, 5 ms (measured on 7.2 and 10.0). While nothing is on there is
+// nothing to lose by being late: what we are about to switch is looked at before.
+constexpr auto look_interval = 4s;
+constexpr auto look_interval_idle = 30s;
+constexpr auto default_poll_interval = 1s;
 // `simple` QEMUs write by themselves only what exceeds 64 KiB (TRACE_BUF_FLUSH_THRESHOLD in
 // trace/simple.c). With the read interval of the feed this keeps a record's way to /metrics under
 // 250 ms.
@@ -124,6 +125,8 @@ asio::awaitable<Result<void>> Vm::reconcile(qmp::Client& client, SwitchReport* r
   }
   auto applied = co_await apply_changes(client, report);
   if (!applied) co_return applied.error();
+  // What is on now is followed more closely than what was there before.
+  if (report != nullptr) feed_timer_.cancel();
   if (!leases_.any_wanted()) {
     auto stopped = co_await router_->stop(client, environment_.read_buffer);
     if (!stopped) co_return wrap(stopped.error(), "its trace cannot be put back");
@@ -222,11 +225,11 @@ asio::awaitable<Result<void>> Vm::flush_if_due(qmp::Client& client) {
   co_return co_await router_->flush(client);
 }
 
-/// Once a second: the run state and what could not be done before; now and then all events.
+/// Now and then: the run state and what could not be done before; less often all events.
 asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
   const auto now = Clock::now();
   if (now < next_poll_time_) co_return Result<void>();
-  next_poll_time_ = now + poll_interval;
+  next_poll_time_ = now + settings_.poll_interval.value_or(default_poll_interval);
   auto run_state = co_await qmp::query_run_state(client);
   if (!run_state) co_return run_state.error();
   run_state_is(*run_state);
@@ -235,7 +238,9 @@ asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
     answering_ = true;
     reason_.clear();
   }
-  if (++polls_ % polls_per_look == 0) {
+  const bool idle = !leases_.any_wanted() && leases_.count_on() == 0;
+  if (now - last_look_time_ >= (idle ? look_interval_idle : look_interval)) {
+    last_look_time_ = now;
     auto listed = co_await qmp::list_trace_events(client);
     if (!listed && !qmp::is_refusal(listed.error())) co_return listed.error();
     if (listed) observe(*listed);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstddef>
 
 #include "daemon/http_message.hpp"
 #include "daemon/vm_metrics.hpp"
@@ -24,6 +25,7 @@ class WebApi {
 
   const VmList& vms_;
   const exporters::MetricsPage& page_;
+  std::size_t page_bytes_ = 0;  // Of the last /metrics.
 };
 
 }  // namespace qemon::daemon

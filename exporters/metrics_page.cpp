@@ -2,9 +2,7 @@
 
 #include "base/utf8.hpp"
 
-#include <prometheus/text_serializer.h>
-
-#include <sstream>
+#include <utility>
 
 namespace qemon::exporters {
 
@@ -15,8 +13,7 @@ prometheus::MetricFamily make_family(std::string_view name, std::string_view hel
   prometheus::MetricFamily family;
   family.name = name;
   family.type = type;
-  // The serializer of prometheus-cpp 1.0.1 writes the help as it is, so what the format wants
-  // escaped is escaped here.
+  // What the format wants escaped is escaped here, as prometheus-cpp's own families have it.
   for (const char character : help) {
     if (character == '\\') {
       family.help += "\\\\";
@@ -29,28 +26,40 @@ prometheus::MetricFamily make_family(std::string_view name, std::string_view hel
   return family;
 }
 
+MetricsPage::Writer writer_of(MetricsPage::Collect collect) {
+  return [collect = std::move(collect)](std::string& text) {
+    text += serialize(collect());
+    return false;
+  };
+}
+
 }  // namespace
 
 void MetricsPage::add(Collect family) {
-  groups_.push_back([family = std::move(family)] { return std::vector<Collect>{family}; });
+  sources_.push_back(
+      [family = std::move(family)] { return std::vector<Writer>{writer_of(family)}; });
 }
 
 void MetricsPage::add_group(Group group) {
-  groups_.push_back(std::move(group));
+  sources_.push_back([group = std::move(group)] {
+    std::vector<Writer> writers;
+    for (auto& family : group()) writers.push_back(writer_of(std::move(family)));
+    return writers;
+  });
 }
 
-std::vector<MetricsPage::Collect> MetricsPage::families() const {
-  std::vector<Collect> all;
-  for (const auto& group : groups_)
-    for (auto& family : group()) all.push_back(std::move(family));
+std::vector<MetricsPage::Writer> MetricsPage::writers() const {
+  std::vector<Writer> all;
+  for (const auto& source : sources_)
+    for (auto& writer : source()) all.push_back(std::move(writer));
   return all;
 }
 
-std::string serialize(const prometheus::MetricFamily& family) {
-  if (family.metric.empty()) return {};
-  std::ostringstream text;
-  prometheus::TextSerializer().Serialize(text, {family});
-  return std::move(text).str();
+std::string MetricsPage::text() const {
+  std::string text;
+  for (const auto& writer : writers())
+    while (writer(text)) continue;
+  return text;
 }
 
 prometheus::MetricFamily counter_family(std::string_view name, std::string_view help) {

@@ -12,31 +12,37 @@
 #include <utility>
 #include <vector>
 
+#include "exporters/metrics_text.hpp"
+
 namespace qemon::exporters {
 
-/// Functions that collect one family each. Holds no figures itself: whoever adds a function keeps
-/// the integers behind it alive as long as the page. The server takes families() and yields between
-/// one and the next, so that a big page never holds up the loop for long.
+/// Functions that write one family each, or a few. Holds no figures itself: whoever adds a function
+/// keeps the integers behind it alive as long as the page. The server yields between one part and
+/// the next, so that a big page never holds up the loop for long.
 class MetricsPage {
  public:
   using Collect = std::function<prometheus::MetricFamily()>;
   /// Families that are not always the same: called at the beginning of each scrape. What it returns
   /// must stay callable while the page lives.
   using Group = std::function<std::vector<Collect>()>;
+  /// Adds the next part of what it writes to a text: a bounded number of samples, or nothing. False
+  /// when there is no more. Each family is written as a whole before the next one.
+  using Writer = std::function<bool(std::string& text)>;
+  /// Called at the beginning of each scrape, for writers of that scrape alone.
+  using Source = std::function<std::vector<Writer>()>;
 
   /// Families appear in the order in which they were added. One name must not be added twice.
   void add(Collect family);
   void add_group(Group group);
+  void add_source(Source source) { sources_.push_back(std::move(source)); }
   /// What one scrape shows, in order.
-  [[nodiscard]] std::vector<Collect> families() const;
+  [[nodiscard]] std::vector<Writer> writers() const;
+  /// All of it at once, for those who are in no hurry.
+  [[nodiscard]] std::string text() const;
 
  private:
-  std::vector<Group> groups_;
+  std::vector<Source> sources_;
 };
-
-/// Its text in the Prometheus format 0.0.4. Empty if the family has no samples: a figure that
-/// cannot be known is absent, and then so are its HELP and TYPE lines.
-[[nodiscard]] std::string serialize(const prometheus::MetricFamily& family);
 
 /// The Content-Type of a page made of serialize()'s texts.
 inline constexpr std::string_view metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -27,11 +27,11 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 // One read, on the stack: a host may have a thousand monitors, and their buffers would be most of
 // our memory.
 constexpr std::size_t read_bytes_max = 65536;
-// A monitor that never stops sending is read at this rate, and no faster: parsing it takes some
+// A monitor that never stops sending is read at this rate, and no faster: parsing it takes a
 // percent of a core, and the other VMs have the rest. QEMU keeps what we leave, so ordinary bursts,
-// such as the list of all events, are read without a rest.
-constexpr double burst_bytes = 4U << 20;
-constexpr double bytes_per_second = 4U << 20;
+// such as the list of all events, are read without a rest, and so is a line that is too long.
+constexpr double burst_bytes = 3U << 20;
+constexpr double bytes_per_second = 512U << 10;
 constexpr std::chrono::milliseconds rest{20};
 
 bool is_unix_socket(Client::Socket& socket) {

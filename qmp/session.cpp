@@ -111,6 +111,12 @@ void Session::abandon(CommandId id) {
   for (OnWire& command : on_wire_) {
     if (command.id == id) command.abandoned = true;
   }
+  // One whose main loop is blocked will answer all of them, later.
+  const bool all_abandoned =
+      std::all_of(on_wire_.begin(), on_wire_.end(), [](const OnWire& c) { return c.abandoned; });
+  if (counts_.unknown_ids > 0 && on_wire_.size() >= limits_.on_wire_max && all_abandoned) {
+    end(make_error(errc::protocol, "the monitor answers with ids that we never gave"));
+  }
 }
 
 void Session::end(Error reason) {
@@ -196,7 +202,11 @@ std::optional<Session::OnWire> Session::take_from_wire(std::string_view id) {
                                   [&](const OnWire& command) { return command.id == wanted; });
   if (found == on_wire_.end()) return std::nullopt;
   const OnWire command = *found;
-  on_wire_.erase(found);
+  // Without out-of-band execution QEMU answers in order: the replies to earlier commands will not
+  // come any more.
+  std::erase_if(on_wire_, [&](const OnWire& c) {
+    return c.id == command.id || (c.abandoned && c.id < command.id);
+  });
   return command;
 }
 

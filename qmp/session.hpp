@@ -21,9 +21,9 @@ namespace qemon::qmp {
 using CommandId = std::uint64_t;
 
 struct SessionLimits {
-  /// The longest reply seen is 307 KB (trace-event-get-state of everything). Ten times that is
-  /// parsed in 50 ms, and everybody else waits meanwhile.
-  std::size_t line_bytes_max = 4U << 20;
+  /// The longest reply seen is 307 KB (trace-event-get-state of everything, on 7.2). Six times that
+  /// is parsed in 25 ms, and everybody else waits meanwhile.
+  std::size_t line_bytes_max = 2U << 20;
   /// Far above what QEMU sends (about 15 levels, for a deep backing chain about 100), far below
   /// what overflows a stack.
   std::size_t depth_max = 256;

@@ -63,7 +63,7 @@ TEST(CollectKvm, ShowsWhatTheKernelCounts) {
             "qemu_kvm_halt_wait_hist_seconds_bucket{vcpu=\"0\",le=\"3e-09\"} 7\n"
             "qemu_kvm_halt_wait_hist_seconds_bucket{vcpu=\"0\",le=\"7e-09\"} 15\n"
             "qemu_kvm_halt_wait_hist_seconds_count{vcpu=\"0\"} 15\n"
-            "qemu_kvm_halt_wait_hist_seconds_sum{vcpu=\"0\"} Nan\n"
+            "qemu_kvm_halt_wait_hist_seconds_sum{vcpu=\"0\"} NaN\n"
             "qemu_kvm_halt_wait_seconds_total{vcpu=\"0\"} 4.4\n"
             "qemu_kvm_insn_emulation_total{vcpu=\"0\"} 930\n"
             "qemu_kvm_insn_emulation_total{vcpu=\"1\"} 7\n"
@@ -87,7 +87,7 @@ TEST(CollectKvm, BinsOfALinearHistogramHaveExactBounds) {
 
   EXPECT_EQ(samples_of(figures_of(schema(stat), value(json::array({1, 2, 3})), nullptr, nullptr)),
             "qemu_kvm_x_bucket{le=\"+Inf\"} 6\nqemu_kvm_x_bucket{le=\"19\"} 3\n"
-            "qemu_kvm_x_bucket{le=\"9\"} 1\nqemu_kvm_x_count 6\nqemu_kvm_x_sum Nan\n");
+            "qemu_kvm_x_bucket{le=\"9\"} 1\nqemu_kvm_x_count 6\nqemu_kvm_x_sum NaN\n");
 }
 
 TEST(CollectKvm, TurnsUnitsIntoBaseUnits) {

@@ -18,7 +18,7 @@ std::string page_text() {
   exporters::MetricsPage page;
   add_process_metrics(page);
   std::string text;
-  for (const auto& family : page.families()) text += exporters::serialize(family());
+  text = page.text();
   return text;
 }
 

@@ -16,9 +16,7 @@ namespace qemon::exporters {
 namespace {
 
 std::string text_of(const MetricsPage& page) {
-  std::string text;
-  for (const auto& collect : page.families()) text += serialize(collect());
-  return text;
+  return page.text();
 }
 
 TEST(MetricsPage, WritesFamiliesInTheOrderInWhichTheyWereAdded) {
@@ -37,7 +35,7 @@ TEST(MetricsPage, WritesFamiliesInTheOrderInWhichTheyWereAdded) {
 
   const std::string text = text_of(page);
 
-  EXPECT_EQ(page.families().size(), 2U);
+  EXPECT_EQ(page.writers().size(), 2U);
   EXPECT_EQ(text,
             "# HELP qemu_up Whether qemond is attached.\n"
             "# TYPE qemu_up gauge\n"
