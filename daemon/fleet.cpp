@@ -1,8 +1,6 @@
 #include "daemon/fleet.hpp"
 
-#include <glob.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -20,29 +18,10 @@ namespace {
 
 // Reading a folder of a thousand sockets takes about a millisecond.
 constexpr auto scan_interval = 1s;
-// More VMs than one host can run; a pattern that finds more is a mistake.
-constexpr std::size_t discovered_max = 10'000;
-
-/// The sockets that match, sorted.
-std::vector<std::string> find_sockets(const std::string& pattern) {
-  std::vector<std::string> sockets;
-  glob_t found{};
-  if (::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0) {
-    for (std::size_t i = 0; i < found.gl_pathc && sockets.size() < discovered_max; ++i) {
-      struct stat about {};
-      if (::stat(found.gl_pathv[i], &about) == 0 && S_ISSOCK(about.st_mode))
-        sockets.emplace_back(found.gl_pathv[i]);
-    }
-  }
-  ::globfree(&found);
-  std::sort(sockets.begin(), sockets.end());
-  return sockets;
-}
-
 }  // namespace
 
 Fleet::Fleet(asio::any_io_executor executor, VmEnvironment& environment)
-    : executor_(executor), environment_(environment), timer_(executor) {
+    : executor_(executor), environment_(environment), watch_(executor), all_ended_(executor) {
   environment_.on_named = [this](Vm& vm, const std::string& own_name) { name(vm, own_name); };
 }
 
@@ -71,26 +50,26 @@ void Fleet::configure(const Config& config) {
 
 asio::awaitable<void> Fleet::run() {
   while (!stopping_) {
-    timer_.expires_after(scan_interval);
-    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await watch_.wait(scan_interval);
     if (!stopping_) scan();
   }
   while (tasks_ > 0) {
-    timer_.expires_after(scan_interval);
-    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    all_ended_.expires_after(scan_interval);
+    co_await all_ended_.async_wait(asio::as_tuple(asio::use_awaitable));
   }
 }
 
 void Fleet::stop() {
   stopping_ = true;
   for (const auto& member : members_) member.vm->stop();
-  timer_.cancel();
+  watch_.close();
 }
 
 std::shared_ptr<Vm> Fleet::find(const std::string& name) const {
-  for (const auto& vm : vms_)
-    if (vm->name() == name) return vm;
-  return nullptr;
+  const auto found = std::lower_bound(
+      vms_.begin(), vms_.end(), name,
+      [](const auto& vm, const std::string& wanted) { return vm->name() < wanted; });
+  return found != vms_.end() && (*found)->name() == name ? *found : nullptr;
 }
 
 Result<void> Fleet::attach(const std::string& name, const std::string& address) {
@@ -126,7 +105,8 @@ std::shared_ptr<Vm> Fleet::add(VmConfig config, Origin origin) {
   vm->configure(settings_of(*vm));
   spdlog::info("{}: watched address={}", vm->name(), vm->address());
   members_.push_back({vm, origin});
-  list();
+  addresses_.insert(vm->address());
+  list(vm);
   auto run = vm->run();
   spawn(vm, std::move(run));
   auto follow = vm->follow_trace();
@@ -168,12 +148,17 @@ void Fleet::remove(const std::shared_ptr<Vm>& vm) {
   vm->stop();
   environment_.on_gone(vm->name());
   std::erase_if(members_, [&](const Member& member) { return member.vm == vm; });
-  list();
+  addresses_.erase(vm->address());
+  unlist(vm);
 }
 
 /// Adds VMs whose sockets have appeared and removes those whose sockets are gone.
 void Fleet::scan() {
   std::set<std::string> present;
+  std::vector<std::string> patterns;
+  for (const auto& rule : config_.discovery) patterns.push_back(rule.sockets);
+  // Before looking, so that what appears meanwhile is told.
+  watch_.watch(patterns);
   for (const auto& rule : config_.discovery) {
     for (const auto& path : find_sockets(rule.sockets)) {
       VmConfig config;
@@ -201,8 +186,13 @@ void Fleet::name(Vm& vm, const std::string& own_name) {
   if (chosen == vm.name()) return;
   spdlog::info("{}: is called {} address={}", vm.name(), chosen, vm.address());
   environment_.on_gone(vm.name());
+  const auto place =
+      std::find_if(vms_.begin(), vms_.end(), [&](const auto& each) { return each.get() == &vm; });
+  if (place == vms_.end()) return;  // It is leaving.
+  const auto renamed = *place;
+  vms_.erase(place);
   vm.set_name(chosen);
-  list();
+  list(renamed);
   vm.configure(settings_of(vm));
 }
 
@@ -234,23 +224,25 @@ std::string Fleet::free_name(const std::string& wanted, const Vm* except) const 
 }
 
 bool Fleet::watches(const qmp::Endpoint& endpoint) const {
-  return std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
-    return member.vm->config().endpoint == endpoint;
-  });
+  return addresses_.contains(qmp::to_string(endpoint));
 }
 
-void Fleet::list() {
-  vms_.clear();
-  for (const auto& member : members_) vms_.push_back(member.vm);
-  std::sort(vms_.begin(), vms_.end(),
-            [](const auto& a, const auto& b) { return a->name() < b->name(); });
+void Fleet::list(const std::shared_ptr<Vm>& vm) {
+  const auto place =
+      std::upper_bound(vms_.begin(), vms_.end(), vm,
+                       [](const auto& a, const auto& b) { return a->name() < b->name(); });
+  vms_.insert(place, vm);
+}
+
+void Fleet::unlist(const std::shared_ptr<Vm>& vm) {
+  std::erase(vms_, vm);
 }
 
 void Fleet::spawn(std::shared_ptr<Vm> vm, asio::awaitable<void> task) {
   ++tasks_;
   asio::co_spawn(executor_, std::move(task), [this, vm](std::exception_ptr failure) {
     if (failure) std::rethrow_exception(failure);
-    if (--tasks_ == 0 && stopping_) timer_.cancel();
+    if (--tasks_ == 0 && stopping_) all_ended_.cancel();
   });
 }
 

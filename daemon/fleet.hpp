@@ -10,11 +10,13 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/result.hpp"
 #include "daemon/config.hpp"
 #include "daemon/journal_entry.hpp"
+#include "daemon/socket_watch.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/vm_metrics.hpp"
 
@@ -36,7 +38,7 @@ class Fleet {
   /// Watches what `config` says. VMs that are still there go on undisturbed, with new settings;
   /// those that are not are put back and left.
   void configure(const Config& config);
-  /// Looks for sockets once a second until `stop`.
+  /// Looks for sockets whenever their folders change, and once a second, until `stop`.
   boost::asio::awaitable<void> run();
   void stop();
 
@@ -66,7 +68,8 @@ class Fleet {
   [[nodiscard]] VmSettings settings_of(const Vm& vm) const;
   [[nodiscard]] std::string free_name(const std::string& wanted, const Vm* except) const;
   [[nodiscard]] bool watches(const qmp::Endpoint& endpoint) const;
-  void list();
+  void list(const std::shared_ptr<Vm>& vm);
+  void unlist(const std::shared_ptr<Vm>& vm);
   void spawn(std::shared_ptr<Vm> vm, boost::asio::awaitable<void> task);
 
   boost::asio::any_io_executor executor_;
@@ -76,9 +79,11 @@ class Fleet {
   VmList vms_;                                // Of members_, by name.
   std::map<std::string, JournalEntry> left_;  // By address: not taken up yet.
   std::set<std::string> detached_;  // Addresses that were detached and would be found again.
-  std::size_t tasks_ = 0;           // Of VMs, also of those that are leaving.
+  std::unordered_set<std::string> addresses_;  // Of members_.
+  std::size_t tasks_ = 0;                      // Of VMs, also of those that are leaving.
   bool stopping_ = false;
-  boost::asio::steady_timer timer_;
+  SocketWatch watch_;
+  boost::asio::steady_timer all_ended_;
 };
 
 }  // namespace qemon::daemon

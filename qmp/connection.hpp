@@ -74,7 +74,7 @@ class Connection {
   static boost::asio::awaitable<void> write_loop(Self self);
   static boost::asio::awaitable<bool> read_some(Self self);
   static boost::asio::awaitable<void> send(Self self, Output output);
-  [[nodiscard]] bool must_rest();
+  [[nodiscard]] std::chrono::milliseconds rest_due();
   ssize_t receive_now();
   void dispatch_until_ready();
   void dispatch_all();
@@ -92,8 +92,9 @@ class Connection {
   boost::asio::steady_timer handshake_timer_;
   boost::asio::steady_timer output_bell_;  // Never expires; cancelled to wake the writer.
   ClientStatistics statistics_;
-  // What may still be read without a rest; see connection.cpp.
+  // What may still come unasked without a rest; see connection.cpp.
   double allowance_bytes_;
+  std::uint64_t unasked_bytes_ = 0;  // That were taken off it.
   std::chrono::steady_clock::time_point allowance_time_;
   boost::asio::steady_timer rest_timer_;
   bool closed_ = false;

@@ -55,12 +55,16 @@ std::optional<Incoming> Session::next() {
       break;
     }
     if (!*text) break;
+    const std::size_t size = (*text)->size();
     auto message = parse_message(**text);
     if (!message) {
       end(std::move(message).error());
       break;
     }
+    const auto unknown_before = counts_.unknown_ids;
+    const bool is_event = std::holds_alternative<EventMessage>(*message);
     auto incoming = std::visit([this](auto& kind) { return take(std::move(kind)); }, *message);
+    if (is_event || counts_.unknown_ids != unknown_before) counts_.unasked_bytes += size;
     if (incoming) return incoming;
   }
   return std::nullopt;

@@ -54,8 +54,9 @@ struct Output {
 };
 
 struct SessionCounts {
-  std::uint64_t unknown_ids = 0;   ///< Replies to nothing that we asked.
-  std::uint64_t late_replies = 0;  ///< Replies to commands that were abandoned.
+  std::uint64_t unknown_ids = 0;    ///< Replies to nothing that we asked.
+  std::uint64_t late_replies = 0;   ///< Replies to commands that were abandoned.
+  std::uint64_t unasked_bytes = 0;  ///< Of QMP events, and of replies to nothing that we asked.
 };
 
 /// One connection's protocol state. Calling order: after `receive`, call `next` until it gives

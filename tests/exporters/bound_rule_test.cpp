@@ -58,7 +58,7 @@ TEST(BoundRule, ACounterThatIsFullDoesNotBeginAtZeroAgain) {
       "disk_read dev 0x1 sector 18446744073709551615 n 1\n"
       "disk_read dev 0x1 sector 1 n 1\n");
 
-  EXPECT_EQ(run.samples("a_total"), "a_total 1.844674407370955e+19\n");
+  EXPECT_EQ(run.samples("a_total"), "a_total 18446744073709551616\n");
   EXPECT_EQ(run.samples("qemond_pack_evaluation_errors_total"),
             "qemond_pack_evaluation_errors_total{metric=\"a_total\",reason=\"overflow\"} 1\n");
 }
