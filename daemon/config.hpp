@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "daemon/budget_settings.hpp"
 #include "daemon/lease_length.hpp"
 #include "qmp/endpoint.hpp"
 
@@ -29,6 +30,7 @@ struct VmSettings {
   std::string catalog;          ///< Path of its trace-events-all; empty to look for it.
   std::set<std::string> packs;  ///< To switch on.
   std::map<std::string, CollectorSettings> collectors;
+  BudgetSettings budget;  ///< What its trace may cost.
 
   bool operator==(const VmSettings&) const = default;
 };

@@ -107,6 +107,16 @@ MetricFamily collect_dropped(const VmList& vms) {
   return family;
 }
 
+MetricFamily collect_trips(const VmList& vms) {
+  auto family = counter_family("qemond_budget_trips_total",
+                               "Times that a trace event was switched off because it was more than "
+                               "its VM's budget or space.");
+  for (const auto& vm : vms)
+    for (const auto& [event, count] : vm->trips())
+      add_sample(family, {{"vm", vm->name()}, {"event", vm->events().name(event)}}, count);
+  return family;
+}
+
 MetricFamily collect_errors(const VmList& vms) {
   auto family =
       counter_family("qemond_trace_decode_errors_total",
@@ -244,6 +254,11 @@ void add_vm_metrics(exporters::MetricsPage& page, const VmList& vms) {
   page.add([&vms] { return collect_events(vms); });
   page.add([&vms] { return collect_enabled(vms); });
   page.add([&vms] { return collect_dropped(vms); });
+  add_gauge(page, vms, "qemu_trace_complete_ratio",
+            "Share of the last minute in which nothing of the trace was lost. Absent while nothing "
+            "is traced.",
+            [](const Vm& vm) { return vm.complete_ratio(); });
+  page.add([&vms] { return collect_trips(vms); });
   add_collector_metrics(page, vms);
   add_trace_metrics(page, vms);
   page.add([&vms] {
