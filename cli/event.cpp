@@ -24,6 +24,8 @@ std::string note_of(const Json& event) {
   if (flag_at(event, "found_on")) note = "was on before qemond attached";
   if (flag_at(event, "switched_off_by_others"))
     note += std::string(note.empty() ? "" : ", ") + "switched off by others";
+  if (const std::string tripped = text_at(event, "tripped"); !tripped.empty())
+    note += std::string(note.empty() ? "" : ", ") + "off until asked for again: " + tripped;
   return note;
 }
 

@@ -1,6 +1,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -17,6 +18,18 @@ void append(std::string& list, const std::string& part) {
   if (part.empty()) return;
   if (!list.empty()) list += ", ";
   list += part;
+}
+
+std::string whole(double number) {
+  return std::to_string(std::llround(number));
+}
+
+/// "100%", "99.2%"; never 100% when it is less.
+std::string percent(double ratio) {
+  const double tenths = std::floor(ratio * 1000);
+  std::string text = whole(std::floor(tenths / 10));
+  const auto tenth = std::llround(tenths) % 10;
+  return text + (tenth == 0 ? "" : "." + std::to_string(tenth)) + "%";
 }
 
 /// "  trace     log (how it was found out), file by descriptor"
@@ -58,12 +71,37 @@ std::string trace_text(const Json& trace) {
   return text;
 }
 
+/// The `log` backend drops nothing while it can write, and does not tell what it could not write.
+std::string drops_text(const Json& trace) {
+  if (text_at(trace, "backend") == "log") return "drops are not counted by the log backend";
+  return std::to_string(count_at(trace, "dropped")) + " dropped";
+}
+
 std::string records_text(const Json& trace) {
   std::string text = std::to_string(count_at(trace, "records")) + " from " +
-                     human_bytes(count_at(trace, "bytes_read")) + ", " +
-                     std::to_string(count_at(trace, "dropped")) + " dropped, lag " +
-                     human_bytes(count_at(trace, "lag_bytes"));
+                     human_bytes(count_at(trace, "bytes_read")) + ", " + drops_text(trace) +
+                     ", lag " + human_bytes(count_at(trace, "lag_bytes"));
   if (const auto seconds = number_at(trace, "lag_seconds")) append(text, human_seconds(*seconds));
+  if (const auto complete = number_at(trace, "complete_ratio"))
+    append(text, "complete in " + percent(*complete) + " of the last minute");
+  return text;
+}
+
+/// "50000 records/s, 64.0 MiB/s, ... for 5.0 s"
+std::string budget_text(const Json& budget) {
+  std::string text;
+  if (const auto records = number_at(budget, "records"))
+    append(text, whole(*records) + " records/s");
+  if (const auto bytes = number_at(budget, "bytes"))
+    append(text, human_bytes(static_cast<std::uint64_t>(*bytes)) + "/s");
+  if (const auto drops = number_at(budget, "drops")) append(text, whole(*drops) + " drops/s");
+  if (const auto lag = number_at(budget, "lag_seconds"))
+    append(text, human_seconds(*lag) + " of lag");
+  if (text.empty()) return budget.empty() ? "" : "unlimited";
+  if (const auto grace = number_at(budget, "grace_seconds"))
+    text += "; more for " + human_seconds(*grace) + " switches events off";
+  const auto rate = number_at(object_at(budget, "rates"), "records");
+  if (rate) text += "; now " + whole(*rate) + " records/s";
   return text;
 }
 
@@ -90,6 +128,7 @@ void print_vm(std::ostream& out, const Json& vm) {
   print_line(out, "packs", packs);
   if (!traced.empty() || count_at(trace, "bytes_read") != 0)
     print_line(out, "records", records_text(trace));
+  print_line(out, "budget", budget_text(object_at(vm, "budget")));
   for (const std::string& problem : texts_at(vm, "degraded")) print_line(out, "degraded", problem);
 }
 

@@ -19,7 +19,7 @@ namespace qemon::daemon {
 namespace {
 
 constexpr std::size_t name_length_max = 64;
-constexpr std::uint64_t default_trace_space_bytes = 1ULL << 30;
+constexpr std::uint64_t default_trace_space_bytes = 256ULL << 20;
 constexpr const char* default_listen = "127.0.0.1:9749";
 
 /// Splits NAME=VALUE at the first `=`.
@@ -114,6 +114,21 @@ class Checker {
     config.settings.push_back(std::move(matching));
   }
 
+  void add_budget(const std::string& option, Config& config) {
+    // "VM=records=1,grace=5s", "records=1", "VM=unlimited", "unlimited"
+    const auto parts = split_assignment(option);
+    const auto rest = parts ? parts->second : std::string();
+    const bool named = parts && (rest.substr(0, rest.find(',')).find('=') != std::string::npos ||
+                                 (rest == "unlimited" && !is_budget_key(parts->first)));
+    MatchingSettings matching{named ? parts->first : "*", {}};
+    auto settings = parse_budget(named ? rest : option);
+    if (!settings)
+      return fail("--budget " + option + ": " + settings.error().detail +
+                  ", with VM= in front for some VMs");
+    matching.settings.budget = *settings;
+    config.settings.push_back(std::move(matching));
+  }
+
   void fail(const std::string& text) { mistakes_.push_back(text); }
   [[nodiscard]] const std::vector<std::string>& mistakes() const { return mistakes_; }
 
@@ -172,6 +187,7 @@ struct Words {
   std::vector<std::string> packs;
   std::vector<std::string> collectors;
   std::vector<std::string> poll_intervals;
+  std::vector<std::string> budgets;
   std::string trace_space;
   std::string lease;
 };
@@ -212,6 +228,13 @@ void add_options(CLI::App& app, Config& config, Words& words) {
   repeated("--poll-interval", words.poll_intervals,
            "How often the run state is asked, for all VMs or those that match [1s]",
            "[VM=]DURATION");
+  repeated(
+      "--budget", words.budgets,
+      "What the trace of all VMs, or of those that match, may cost before the events that cost "
+      "most are switched off: records=, bytes= and drops= per second, lag= and grace=, or "
+      "unlimited [records=50000 for log, 200000 for simple, bytes=64MiB, drops=10000, lag=5s, "
+      "grace=5s]",
+      "[VM=]KEY=VALUE,...");
   repeated("--pack-dir", config.pack_folders,
            "Folder of packs of your own (*.yaml), besides those that ship; may be repeated", "DIR");
   app.add_option("--control-socket", config.control_socket,
@@ -221,8 +244,8 @@ void add_options(CLI::App& app, Config& config, Words& words) {
                  "For the control socket and trace files [/run/qemond or $XDG_RUNTIME_DIR/qemond]")
       ->type_name("DIR");
   app.add_option("--trace-space", words.trace_space,
-                 "Most bytes of unread trace, and of growth of a log followed in place, per VM; "
-                 "events go off beyond [1GiB]")
+                 "Most bytes that a VM's trace file may take up, and that a log followed in place "
+                 "may grow by; events go off before [256MiB]")
       ->type_name("SIZE");
   app.add_option("--lease", words.lease,
                  "How long events and packs stay on that qemon switches on without --for: 30s, "
@@ -250,6 +273,7 @@ void add_words(const Words& words, Config& config, Checker& checker) {
   for (const auto& pack : words.packs) checker.add_pack(pack, config);
   for (const auto& collector : words.collectors) checker.add_collector(collector, config);
   for (const auto& interval : words.poll_intervals) checker.add_poll_interval(interval, config);
+  for (const auto& budget : words.budgets) checker.add_budget(budget, config);
   if (!words.trace_space.empty()) {
     config.trace_space_bytes = parse_size(words.trace_space);
     if (!config.trace_space_bytes)
@@ -358,6 +382,7 @@ VmSettings Config::settings_of(const std::string& name, const VmSettings& own) c
   const auto add = [&](const VmSettings& some) {
     if (!some.catalog.empty()) all.catalog = some.catalog;
     all.packs.insert(some.packs.begin(), some.packs.end());
+    all.budget.add(some.budget);
     for (const auto& [collector, told] : some.collectors) {
       auto& into = all.collectors[collector];
       if (told.on) into.on = told.on;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "daemon/budget_settings.hpp"
 #include "daemon/lease_length.hpp"
 #include "qmp/endpoint.hpp"
 
@@ -32,6 +33,7 @@ struct VmSettings {
   std::map<std::string, CollectorSettings> collectors;
   /// How often the run state is asked, by which a monitor that does not answer is noticed too.
   std::optional<std::chrono::milliseconds> poll_interval;
+  BudgetSettings budget;  ///< What its trace may cost.
 
   bool operator==(const VmSettings&) const = default;
 };

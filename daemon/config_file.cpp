@@ -65,7 +65,8 @@ class FileReader {
 
   void read_vm(const YamlNode& node) {
     if (!exporters::refuse_other_keys(
-            node, {"name", "address", "trace_events", "packs", "collectors", "poll_interval"},
+            node,
+            {"name", "address", "trace_events", "packs", "collectors", "poll_interval", "budget"},
             mistakes_)) {
       return;
     }
@@ -107,7 +108,8 @@ class FileReader {
 
   void read_matching(const YamlNode& node) {
     if (!exporters::refuse_other_keys(
-            node, {"match", "trace_events", "packs", "collectors", "poll_interval"}, mistakes_)) {
+            node, {"match", "trace_events", "packs", "collectors", "poll_interval", "budget"},
+            mistakes_)) {
       return;
     }
     MatchingSettings matching;
@@ -130,11 +132,31 @@ class FileReader {
       if (!settings.poll_interval)
         fail(*interval, "poll_interval: write how often, from 100ms to 1d, for instance 5s");
     }
+    read_budget(node, settings.budget);
     const auto* collectors = node.find("collectors");
     if (collectors == nullptr) return;
     if (!collectors->is_map())
       return fail(*collectors, "collectors: write {NAME: on, NAME: off, NAME: 30s}");
     for (const auto& entry : collectors->entries) read_collector(entry, settings);
+  }
+
+  /// `budget: unlimited` or `budget: {records: 100000, grace: 5s}`.
+  void read_budget(const YamlNode& node, BudgetSettings& settings) {
+    const auto* budget = node.find("budget");
+    if (budget == nullptr) return;
+    if (budget->is_scalar()) {
+      const auto parsed = parse_budget(budget->scalar);
+      if (!parsed) return fail(*budget, "budget: " + parsed.error().detail);
+      settings = *parsed;
+      return;
+    }
+    if (!budget->is_map())
+      return fail(*budget, "budget: write unlimited, or {records: 100000, grace: 5s}");
+    for (const auto& entry : budget->entries) {
+      const auto set = set_budget_value(
+          entry.key, entry.value.is_scalar() ? entry.value.scalar : std::string(), settings);
+      if (!set) mistakes_.add(entry.line, "budget: " + set.error().detail);
+    }
   }
 
   /// `NAME: on`, `NAME: off` or `NAME: 30s`, which also means on.

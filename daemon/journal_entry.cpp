@@ -142,6 +142,10 @@ std::string to_text(const JournalEntry& entry) {
   file["on"] = entry.on;
   file["about_to_be_on"] = entry.about_to_be_on;
   file["off_by_others"] = entry.off_by_others;
+  auto tripped = json::array();
+  for (const auto& trip : entry.tripped)
+    tripped.push_back({{"event", trip.event}, {"why", trip.why}});
+  file["tripped"] = std::move(tripped);
   file["trace"] = {{"log_away", entry.trace.log_away},
                    {"log_restore", entry.trace.log_restore},
                    {"trace_file_ours", entry.trace.trace_file_ours},
@@ -176,6 +180,14 @@ Result<JournalEntry> parse_journal_entry(std::string_view text) {
   reader.texts(file, "about_to_be_on", entry.about_to_be_on);
   reader.texts(file, "off_by_others", entry.off_by_others);
   read_trace(file, reader, entry.trace);
+  // Older journals have none.
+  if (reader.member(file, "tripped") != nullptr) {
+    reader.each(file, "tripped", [&](const json& trip) {
+      auto& into = entry.tripped.emplace_back();
+      reader.text(trip, "event", into.event);
+      reader.text(trip, "why", into.why);
+    });
+  }
   reader.each(file, "leases",
               [&](const json& lease) { entry.leases.push_back(read_lease(lease, reader)); });
   if (!reader.wrong().empty())

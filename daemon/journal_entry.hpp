@@ -35,6 +35,14 @@ struct JournaledProcess {
   bool operator==(const JournaledProcess&) const = default;
 };
 
+/// An event that was too much, and is off until it is asked for again.
+struct JournaledTrip {
+  std::string event;
+  std::string why;
+
+  bool operator==(const JournaledTrip&) const = default;
+};
+
 /// What is needed to put the trace's destination back.
 struct JournaledTrace {
   bool log_away = false;         ///< The log is not where it was, or is about to be led away.
@@ -56,6 +64,7 @@ struct JournalEntry {
   std::vector<std::string> on;  ///< Events that we switched on.
   std::vector<std::string> about_to_be_on;  ///< Those that may be on already.
   std::vector<std::string> off_by_others;   ///< Leased, but somebody else switched them off.
+  std::vector<JournaledTrip> tripped;       ///< Leased, but too much.
   JournaledTrace trace;
   std::vector<JournaledLease> leases;
 

@@ -8,7 +8,7 @@ namespace {
 
 bool says_nothing(const EventSwitch& state) {
   return !state.on && !state.ours && !state.found_on && !state.switched_off_by_others &&
-         !state.ever_on && state.holders.empty();
+         state.tripped.empty() && !state.ever_on && state.holders.empty();
 }
 
 }  // namespace
@@ -61,6 +61,7 @@ void Leases::take(trace::EventIndex event, LeaseId id) {
   const bool is_new = lease->second.events.insert(event).second;
   change(event, [&](EventSwitch& state) {
     state.switched_off_by_others = false;
+    state.tripped.clear();
     if (is_new) state.holders.push_back(id);
   });
 }
@@ -70,7 +71,9 @@ bool Leases::give_back(trace::EventIndex event, LeaseId id) {
   if (lease == leases_.end() || lease->second.events.erase(event) == 0) return false;
   change(event, [&](EventSwitch& state) {
     std::erase(state.holders, id);
-    if (state.holders.empty()) state.switched_off_by_others = false;
+    if (!state.holders.empty()) return;
+    state.switched_off_by_others = false;
+    state.tripped.clear();
   });
   return true;
 }
@@ -167,6 +170,12 @@ void Leases::applied(trace::EventIndex event, bool on) {
   });
 }
 
+void Leases::trip(trace::EventIndex event, const std::string& why) {
+  change(event, [&](EventSwitch& state) {
+    if (!state.holders.empty()) state.tripped = why;
+  });
+}
+
 void Leases::refused(trace::EventIndex event) {
   const auto holders = at(event).holders;
   for (const auto id : holders) give_back(event, id);
@@ -174,7 +183,8 @@ void Leases::refused(trace::EventIndex event) {
 }
 
 bool Leases::wanted(trace::EventIndex event, const EventSwitch& state) const {
-  return !state.holders.empty() && !state.switched_off_by_others && !is_unavailable(event);
+  return !state.holders.empty() && !state.switched_off_by_others && state.tripped.empty() &&
+         !is_unavailable(event);
 }
 
 std::vector<SwitchChange> Leases::changes() const {
@@ -218,6 +228,14 @@ std::vector<trace::EventIndex> Leases::ours() const {
 
 std::vector<trace::EventIndex> Leases::off_by_others() const {
   return events_that([](const EventSwitch& state) { return state.switched_off_by_others; });
+}
+
+std::vector<trace::EventIndex> Leases::tripped() const {
+  return events_that([](const EventSwitch& state) { return !state.tripped.empty(); });
+}
+
+std::vector<trace::EventIndex> Leases::on() const {
+  return events_that([](const EventSwitch& state) { return state.on; });
 }
 
 }  // namespace qemon::daemon

@@ -54,6 +54,7 @@ struct EventSwitch {
   bool found_on = false;  ///< On before qemond attached, or switched on by somebody else since.
   bool switched_off_by_others =
       false;  ///< Held, but somebody else switched it off: respected until asked for again.
+  std::string tripped;           ///< Held, but too much: why it is off until it is asked for again.
   bool ever_on = false;          ///< Was on at some time since qemond knows the VM.
   std::vector<LeaseId> holders;  ///< The leases that want it on, each once.
 };
@@ -79,7 +80,8 @@ class Leases {
   [[nodiscard]] const Lease* find(LeaseId id) const;
   [[nodiscard]] const std::map<LeaseId, Lease>& all() const { return leases_; }
   void set_until(LeaseId id, std::optional<BootClock::time_point> until);
-  /// Takes an event into a lease; doing so again is no error. Lifts `switched_off_by_others`.
+  /// Takes an event into a lease; doing so again is no error. Lifts `switched_off_by_others` and
+  /// `tripped`.
   void take(trace::EventIndex event, LeaseId id);
   /// True if the lease had it. A lease without events stays, see end_empty().
   bool give_back(trace::EventIndex event, LeaseId id);
@@ -109,6 +111,9 @@ class Leases {
   bool observe(trace::EventIndex event, bool on);
   /// We switched it.
   void applied(trace::EventIndex event, bool on);
+  /// It is too much: off, whoever holds it, until somebody takes it again. Leases keep it, and
+  /// another QEMU process changes nothing. Without a holder there is nothing to do.
+  void trip(trace::EventIndex event, const std::string& why);
   /// QEMU refused to switch it: it is not asked again, and nobody holds it any more.
   void refused(trace::EventIndex event);
 
@@ -128,12 +133,16 @@ class Leases {
   [[nodiscard]] std::size_t count_ours() const;
   /// Events with at least one holder.
   [[nodiscard]] std::size_t count_held() const;
-  /// Events that want a trace to be followed: held and not switched off by others.
+  /// Events that want a trace to be followed: held, not switched off by others, not tripped.
   [[nodiscard]] bool any_wanted() const;
   /// Events that are on because of us.
   [[nodiscard]] std::vector<trace::EventIndex> ours() const;
   /// Held events that somebody else switched off.
   [[nodiscard]] std::vector<trace::EventIndex> off_by_others() const;
+  /// Held events that are too much.
+  [[nodiscard]] std::vector<trace::EventIndex> tripped() const;
+  /// Events that are on, by index.
+  [[nodiscard]] std::vector<trace::EventIndex> on() const;
 
  private:
   template <typename Change>

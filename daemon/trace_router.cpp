@@ -1,6 +1,7 @@
 #include "daemon/trace_router.hpp"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <fstream>
 #include <tuple>
+#include <utility>
 
 #include "daemon/put_back.hpp"
 #include "qmp/error.hpp"
@@ -25,6 +27,8 @@ namespace {
 // A vCPU that had looked at an event's switch just before it went off may write its record after;
 // it needs microseconds, unless the host is very busy.
 constexpr auto retired_for = 1s;
+// What `simple` writes at a time (TRACE_BUF_FLUSH_THRESHOLD in trace/simple.c).
+constexpr std::uint64_t room_bytes_min = 65536;
 
 std::uint64_t file_size(const std::string& path) {
   struct stat about {};
@@ -274,6 +278,25 @@ std::uint64_t TraceRouter::lag_bytes() const {
   return bytes;
 }
 
+std::uint64_t TraceRouter::allocated_bytes() const {
+  std::uint64_t bytes = 0;
+  const auto add = [&](const TraceFeed& feed) {
+    if (feed.file() == nullptr) return;
+    if (const auto allocated = feed.file()->allocated_bytes()) bytes += *allocated;
+  };
+  if (feed_) add(*feed_);
+  for (const auto& retired : retired_) add(*retired.feed);
+  return bytes;
+}
+
+bool TraceRouter::look_for_room() {
+  struct statvfs about {};
+  const bool known =
+      feed_ && feed_->tail().is_open() && ::fstatvfs(feed_->tail().fd(), &about) == 0;
+  const bool full = known && std::uint64_t{about.f_bavail} * about.f_frsize < room_bytes_min;
+  return std::exchange(full_, full) != full;
+}
+
 FeedTotals TraceRouter::totals() const {
   auto totals = closed_;
   if (feed_) totals += feed_->totals();
@@ -296,6 +319,11 @@ std::vector<std::string> TraceRouter::problems() const {
   if (!blocked_.empty()) lines.push_back(blocked_);
   if (!note_.empty()) lines.push_back(note_);
   if (log_unsafe_) lines.push_back("its log could not be put in a safe place yet; trying again");
+  if (full_) {
+    lines.push_back("the file system of " + path() +
+                    " is full: QEMU loses records that it cannot write" +
+                    (backends_.simple ? ", and is not asked to flush" : ""));
+  }
   if (feed_ && !feed_->problem().empty()) lines.push_back(feed_->problem());
   if (timestamps() == std::optional(false)) {
     lines.emplace_back("no timestamps in the log: start QEMU with -msg timestamp=on for latencies");

@@ -93,6 +93,14 @@ class TraceRouter {
   [[nodiscard]] std::uint64_t lag_bytes() const;
   /// Of the current feed; 0 if there is none.
   [[nodiscard]] std::uint64_t size_bytes() const { return feed_ ? feed_->tail().size() : 0; }
+  /// What the files of ours occupy.
+  [[nodiscard]] std::uint64_t allocated_bytes() const;
+  /// Looks whether the file system of the trace has room for QEMU to write on; called now and then
+  /// while events are on. True if that changed.
+  bool look_for_room();
+  /// True while it had none. QEMU loses records then without saying so, and is not asked to flush:
+  /// it would wait for a thread that cannot write.
+  [[nodiscard]] bool is_full() const { return full_; }
   [[nodiscard]] FeedTotals totals() const;
   /// What is degraded and why, a line each.
   [[nodiscard]] std::vector<std::string> problems() const;
@@ -134,6 +142,7 @@ class TraceRouter {
   std::string original_trace_file_;  // The name that `simple` had before us.
   std::optional<JournaledTrace> left_behind_;
 
+  bool full_ = false;  // See look_for_room().
   Destination destination_ = Destination::none;
   std::unique_ptr<TraceFeed> feed_;
   // Files that QEMU no longer writes to, or hardly: a thread that was about to write may still do

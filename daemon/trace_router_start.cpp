@@ -139,7 +139,7 @@ JournaledTrace TraceRouter::to_put_back(bool about_to_start) const {
 }
 
 asio::awaitable<Result<void>> TraceRouter::flush(qmp::Client& client) {
-  if (!backends_.simple || !feed_) co_return Result<void>();
+  if (!backends_.simple || !feed_ || full_) co_return Result<void>();
   co_return co_await qmp::flush_trace_file(client);
 }
 

@@ -179,7 +179,8 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
   if (!collecting) note_failure(collecting.error());
   while (state_ == VmState::attached && !stopping_ && !session_ended_) {
     co_await answer_requests(client);
-    if (end_leases_that_are_over()) {
+    const bool has_tripped = std::exchange(has_tripped_, false);
+    if (end_leases_that_are_over() || has_tripped) {
       going = co_await reconcile(client, nullptr);
       if (!going) note_failure(going.error());
     }
@@ -207,7 +208,7 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
 asio::awaitable<void> Vm::follow_trace() {
   while (!stopping_ || state_ == VmState::attached) {
     const bool more = router_ && router_->pump(environment_.read_buffer);
-    enforce_trace_space();
+    watch_trace();
     if (more) {
       co_await asio::post(feed_timer_.get_executor(), asio::use_awaitable);
       continue;
@@ -274,7 +275,11 @@ std::vector<std::string> Vm::degraded() const {
   if (state_ == VmState::attached && !answering_) lines.push_back(reason_);
   if (!process_problem_.empty()) lines.push_back(process_problem_);
   if (!catalog_.problem.empty()) lines.push_back(catalog_.problem);
-  if (!trace_space_problem_.empty()) lines.push_back(trace_space_problem_);
+  for (const auto event : leases_.tripped())
+    lines.push_back(events_.name(event) +
+                    " is off until it is asked for again: " + leases_.at(event).tripped);
+  if (const auto& exceeded = budget_.exceeded_by_others(); !exceeded.empty())
+    lines.push_back("events that others switched on exceed its budget: " + exceeded);
   for (auto& problem : collectors_.problems()) lines.push_back(std::move(problem));
   if (!router_) return lines;
   for (auto& problem : router_->problems()) lines.push_back(std::move(problem));
@@ -368,23 +373,6 @@ void Vm::on_qmp_event(const qmp::Event& event) {
     next_poll_time_ = Clock::now();
     wake();
   }
-}
-
-/// Our events make a log of the user's grow, and a file of ours that is read too slowly: both have
-/// an end.
-void Vm::enforce_trace_space() {
-  if (!router_ || !leases_.any_wanted()) return;
-  const auto limit = environment_.trace_space_bytes;
-  const auto size = router_->size_bytes();
-  if (size < size_when_switched_on_) size_when_switched_on_ = size;  // Truncated by its owner.
-  const auto used = router_->redirected() ? router_->lag_bytes() : size - size_when_switched_on_;
-  if (used <= limit) return;
-  trace_space_problem_ = "events were switched off because the trace reached the limit of " +
-                         std::to_string(limit) + " bytes (--trace-space): " + router_->path();
-  spdlog::warn("{}: {}", name(), trace_space_problem_);
-  end_all_leases();
-  next_poll_time_ = Clock::now();
-  wake();
 }
 
 }  // namespace qemon::daemon

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -17,6 +18,7 @@
 
 #include "base/result.hpp"
 #include "base/shared_pool.hpp"
+#include "daemon/budget.hpp"
 #include "daemon/catalog_finder.hpp"
 #include "daemon/collector_runner.hpp"
 #include "daemon/config.hpp"
@@ -25,6 +27,7 @@
 #include "daemon/leases.hpp"
 #include "daemon/qmp_event_counters.hpp"
 #include "daemon/run_state.hpp"
+#include "daemon/trace_completeness.hpp"
 #include "daemon/trace_router.hpp"
 #include "exporters/engine.hpp"
 #include "exporters/pack_library.hpp"
@@ -214,6 +217,14 @@ class Vm {
   /// How old the newest decoded record is while more waits to be read; 0 when nothing waits; absent
   /// without times.
   [[nodiscard]] std::optional<double> lag_seconds() const;
+  [[nodiscard]] const Budget& budget() const { return budget_; }
+  /// As it is told, with the defaults for the VM's trace backend.
+  [[nodiscard]] BudgetLimits budget_limits() const;
+  /// How often each event was switched off because it was too much, since qemond started.
+  [[nodiscard]] const std::map<trace::EventIndex, std::uint64_t>& trips() const { return trips_; }
+  /// The share of the last minute in which nothing of the trace was lost; absent while nothing is
+  /// traced.
+  [[nodiscard]] std::optional<double> complete_ratio() const;
   /// What is degraded and why, a line each.
   [[nodiscard]] std::vector<std::string> degraded() const;
   /// Events that match `pattern` (all if it is empty), by name.
@@ -264,7 +275,12 @@ class Vm {
   void take_up_states();
   void use_packs();
   void lease_pack(const std::string& pack_name, bool asked_again, SwitchReport* report);
+  void watch_trace();
   void enforce_trace_space();
+  [[nodiscard]] BudgetSample budget_sample(std::chrono::steady_clock::time_point now) const;
+  void trip(const std::vector<Trip>& trips);
+  [[nodiscard]] bool any_tripped_still_on() const;
+  [[nodiscard]] std::uint64_t losses() const;
   boost::asio::awaitable<void> begin_process(std::optional<ProcessInfo> process);
   boost::asio::awaitable<void> end_process();
   void choose_catalog();
@@ -325,8 +341,13 @@ class Vm {
   std::chrono::steady_clock::time_point next_poll_time_{};
   std::chrono::steady_clock::time_point next_flush_time_{};
   std::uint64_t bytes_at_last_flush_ = 0;
-  std::uint64_t size_when_switched_on_ = 0;
-  std::string trace_space_problem_;
+
+  Budget budget_;
+  TraceCompleteness completeness_;
+  std::map<trace::EventIndex, std::uint64_t> trips_;
+  bool has_tripped_ = false;  // The session has something to switch off.
+  std::chrono::steady_clock::time_point next_watch_time_{};
+  std::optional<std::uint64_t> size_when_switched_on_;  // Of a file followed in place.
 };
 
 }  // namespace qemon::daemon

@@ -75,7 +75,8 @@ asio::awaitable<void> Vm::end_process() {
   engine_.discard_pairs();
   leases_.forget_process();
   states_known_ = false;
-  trace_space_problem_.clear();
+  budget_.restart();
+  size_when_switched_on_.reset();
   process_.reset();
   events_.use_catalog(nullptr);
   catalog_ = {};

@@ -24,6 +24,7 @@ void Vm::take_up(JournalEntry entry) {
     for (const auto& event : journaled.events) lease.events.insert(events_.add(event));
     leases_.grant(std::move(lease));
   }
+  for (const auto& trip : entry.tripped) leases_.trip(events_.add(trip.event), trip.why);
   spdlog::info("{}: taken up from the journal leases={} events_on={}", name(), entry.leases.size(),
                entry.on.size());
   journaled_ = std::move(entry);
@@ -69,6 +70,7 @@ JournalEntry Vm::journal_entry() const {
     // Not looked at yet: what it says of QEMU is still all we know.
     entry = *journaled_;
     entry.leases.clear();
+    entry.tripped.clear();
   } else {
     if (process_) entry.process = JournaledProcess{process_->pid, process_->start_ticks};
     entry.threads = thread_ids_;
@@ -79,6 +81,8 @@ JournalEntry Vm::journal_entry() const {
     if (!probe_event_.empty()) entry.about_to_be_on.push_back(probe_event_);
     if (router_) entry.trace = router_->to_put_back(states_known_ && leases_.any_wanted());
   }
+  for (const auto event : leases_.tripped())
+    entry.tripped.push_back({events_.name(event), leases_.at(event).tripped});
   entry.address = address();
   entry.vm = name();
   entry.boot = boot_id();

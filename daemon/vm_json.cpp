@@ -31,9 +31,36 @@ json trace_json(const Vm& vm) {
   trace["bytes_read"] = totals.bytes_read;
   trace["records"] = totals.decoder.records;
   trace["dropped"] = totals.decoder.dropped_events;
+  trace["drops_counted"] = router != nullptr && router->is_simple();
+  trace["complete_ratio"] = or_null(vm.complete_ratio());
+  trace["full"] = router != nullptr && router->is_full();
   trace["lag_bytes"] = router != nullptr ? router->lag_bytes() : 0;
   trace["lag_seconds"] = or_null(vm.lag_seconds());
   return trace;
+}
+
+/// null where there is no limit.
+json limit(double value) {
+  return std::isfinite(value) ? json(value) : json(nullptr);
+}
+
+json budget_json(const Vm& vm) {
+  const auto limits = vm.budget_limits();
+  json budget;
+  budget["records"] = limit(limits.records);
+  budget["bytes"] = limit(limits.bytes);
+  budget["drops"] = limit(limits.drops);
+  budget["lag_seconds"] = limit(limits.lag_seconds);
+  budget["grace_seconds"] = std::chrono::duration<double>(limits.grace).count();
+  budget["rates"] = nullptr;
+  if (const auto rates = vm.budget().rates())
+    budget["rates"] = {
+        {"records", rates->records}, {"bytes", rates->bytes}, {"drops", rates->drops}};
+  auto tripped = json::array();
+  for (const auto event : vm.leases().tripped())
+    tripped.push_back({{"name", vm.events().name(event)}, {"why", vm.leases().at(event).tripped}});
+  budget["tripped"] = std::move(tripped);
+  return budget;
 }
 
 json named(const std::vector<SwitchReport::Named>& entries) {
@@ -95,6 +122,7 @@ json to_json(const Vm& vm) {
                       {"held", vm.leases().count_held()}};
   object["packs"] = vm.packs_on();
   object["leases"] = vm.leases().all().size();
+  object["budget"] = budget_json(vm);
   object["degraded"] = vm.degraded();
   return object;
 }
@@ -105,6 +133,7 @@ json to_json(const EventRow& row) {
           {"held", !row.state.holders.empty()},
           {"found_on", row.state.found_on},
           {"switched_off_by_others", row.state.switched_off_by_others},
+          {"tripped", row.state.tripped.empty() ? json(nullptr) : json(row.state.tripped)},
           {"records", row.records}};
 }
 

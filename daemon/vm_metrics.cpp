@@ -122,6 +122,11 @@ void add_dropped(const Vm& vm, MetricFamily& family) {
   add_sample(family, {{"vm", vm.name()}}, dropped);
 }
 
+void add_trips(const Vm& vm, MetricFamily& family) {
+  for (const auto& [event, count] : vm.trips())
+    add_sample(family, {{"vm", vm.name()}, {"event", vm.events().name(event)}}, count);
+}
+
 void add_errors(const Vm& vm, MetricFamily& family) {
   const auto totals = vm.trace_totals();
   for (std::size_t reason = 0; reason < trace::decode_error_count; ++reason) {
@@ -272,6 +277,14 @@ void add_families(Families& page) {
                           "Events that QEMU itself dropped because its trace buffer was full, as "
                           "its trace says. The log backend never drops."),
            add_dropped);
+  page.add_gauge("qemu_trace_complete_ratio",
+                 "Share of the last minute in which nothing of the trace was lost. Absent while "
+                 "nothing is traced.",
+                 [](const Vm& vm) { return vm.complete_ratio(); });
+  page.add(counter_family("qemond_budget_trips_total",
+                          "Times that a trace event was switched off because it was more than its "
+                          "VM's budget or space."),
+           add_trips);
   add_collector_metrics(page);
   add_trace_metrics(page);
   page.add(gauge_family("qemond_pack_enabled", "1 while a pack is switched on for a VM."),

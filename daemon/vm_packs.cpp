@@ -107,7 +107,10 @@ void Vm::lease_pack(const std::string& pack_name, bool asked_again, SwitchReport
   for (const auto id : leases) {
     const auto has = leases_.find(id)->events;
     for (const auto event : has)
-      if (!std::binary_search(needed.begin(), needed.end(), event)) leases_.give_back(event, id);
+      // What was too much is remembered: without a catalog, for one, a pack needs less for a while.
+      if (!std::binary_search(needed.begin(), needed.end(), event) &&
+          leases_.at(event).tripped.empty())
+        leases_.give_back(event, id);
     for (const auto event : needed)
       if (asked_again || !has.contains(event)) leases_.take(event, id);
   }

@@ -170,10 +170,7 @@ asio::awaitable<Result<void>> Vm::apply_changes(qmp::Client& client, SwitchRepor
   std::vector<trace::EventIndex> switched_off;
   for (const auto& change : leases_.changes()) {
     const std::string event = events_.name(change.event);
-    if (change.enable && leases_.count_ours() == 0) {
-      size_when_switched_on_ = router_->size_bytes();
-      trace_space_problem_.clear();
-    }
+    if (change.enable && leases_.count_ours() == 0) size_when_switched_on_ = router_->size_bytes();
     auto done = co_await qmp::set_event_state(client, event, change.enable);
     if (done) {
       leases_.applied(change.event, change.enable);
@@ -209,7 +206,8 @@ asio::awaitable<Result<void>> Vm::catch_up(qmp::Client& client) {
 }
 
 asio::awaitable<Result<void>> Vm::flush_if_due(qmp::Client& client) {
-  if (!router_->is_simple() || !router_->following() || leases_.count_on() == 0) {
+  if (!router_->is_simple() || !router_->following() || router_->is_full() ||
+      leases_.count_on() == 0) {
     next_flush_time_ = Clock::time_point::max();
     co_return Result<void>();
   }

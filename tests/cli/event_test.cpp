@@ -31,6 +31,18 @@ TEST(EventList, ShowsStateAndRecords) {
          "");
 }
 
+TEST(EventList, ShowsWhatWasTooMuch) {
+  FakeDaemon daemon;
+  daemon.answer("GET /v1/events", 200,
+                R"({"vms":[{"vm":"web1","events":[{"name":"exec_tb","state":"disabled","held":true,
+  "tripped":"9,000 records/s","records":12345}],"error":""}]})");
+
+  expect(run_qemon({"event", "list"}, daemon.path()), 0,
+         "VM    EVENT    STATE     HELD  RECORDS  NOTE\n"
+         "web1  exec_tb  disabled  yes     12345  off until asked for again: 9,000 records/s\n",
+         "");
+}
+
 TEST(EventList, AsksForEverythingWithoutArguments) {
   FakeDaemon daemon;
   daemon.answer("GET /v1/events", 200, R"({"vms":[]})");

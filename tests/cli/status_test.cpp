@@ -20,7 +20,10 @@ constexpr const char* two_vms =
   "destination":"file by descriptor",
   "path":"/run/qemond/trace/web1.log","catalog":"/usr/share/qemu/trace-events-all",
   "timestamps":false,
-  "bytes_read":1258291,"records":12345,"dropped":0,"lag_bytes":0,"lag_seconds":0.12},
+  "bytes_read":1258291,"records":12345,"dropped":0,"lag_bytes":0,"lag_seconds":0.12,
+  "complete_ratio":0.9996},
+ "budget":{"records":50000.0,"bytes":67108864.0,"drops":null,"lag_seconds":5.0,"grace_seconds":5.0,
+  "rates":{"records":1234.4,"bytes":99.0,"drops":0.0},"tripped":[]},
  "events":{"known":4246,"on":3,"held":2},
  "degraded":["no timestamps in the log: start QEMU with -msg timestamp=on for latencies"]},
 {"name":"arm","address":"tcp:127.0.0.1:4444","state":"unreachable","reason":"Connection refused",
@@ -53,7 +56,10 @@ TEST(Status, ShowsTheDaemonAndEachVm) {
       "/run/qemond/trace/web1.log\n"
       "  catalog   /usr/share/qemu/trace-events-all\n"
       "  events    3 on, 2 of them held by qemond, 4246 known\n"
-      "  records   12345 from 1.2 MiB, 0 dropped, lag 0 B, 0.1 s\n"
+      "  records   12345 from 1.2 MiB, drops are not counted by the log backend, lag 0 B, 0.1 s, "
+      "complete in 99.9% of the last minute\n"
+      "  budget    50000 records/s, 64.0 MiB/s, 5.0 s of lag; more for 5.0 s switches events off; "
+      "now 1234 records/s\n"
       "  degraded  no timestamps in the log: start QEMU with -msg timestamp=on for latencies\n"
       "\n"
       "arm: unreachable: Connection refused\n"

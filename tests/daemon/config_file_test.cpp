@@ -51,7 +51,8 @@ discover:
   - sockets: /run/vms/*.qmp
   - {sockets: /run/vms/*.hmp, protocol: hmp}
 settings:
-  - {match: "web*", packs: [virtio-blk]}
+  - {match: "web*", packs: [virtio-blk], budget: {records: 70000, bytes: 1MiB, grace: 10s}}
+  - {match: "db*", budget: unlimited}
 )");
 
   EXPECT_THAT(mistakes(), IsEmpty());
@@ -69,6 +70,10 @@ settings:
   const auto web1 = config_.settings_of("web1", config_.vms[0].settings);
   EXPECT_THAT(web1.packs, ElementsAre("irq", "virtio-blk"));
   EXPECT_EQ(web1.catalog, "/special");
+  EXPECT_EQ(web1.budget.records, 70'000);
+  EXPECT_EQ(web1.budget.bytes, 1 << 20);
+  EXPECT_EQ(web1.budget.grace, std::chrono::seconds(10));
+  EXPECT_FALSE(budget_limits(config_.settings_of("db1", {}).budget, true).any());
   EXPECT_EQ(config_.settings_of("db1", {}).catalog, "/usr/share/qemu/trace-events-all");
   EXPECT_THAT(config_.settings_of("db1", {}).packs, IsEmpty());
 }

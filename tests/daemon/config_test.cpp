@@ -118,6 +118,31 @@ TEST(Config, UnderstandsSizesWithUnits) {
   EXPECT_EQ(outcome.parsed.config.trace_space_bytes, 64U << 20);
 }
 
+TEST(Config, ReadsBudgets) {
+  const auto outcome =
+      parse({"--vm", "a=unix:/a", "--runtime-dir", "/run/q", "--budget", "records=100000,grace=1s",
+             "--budget", "a*=unlimited", "--budget", "b*=records=7"});
+
+  ASSERT_FALSE(outcome.parsed.exit_status) << outcome.errors;
+  const auto& config = outcome.parsed.config;
+  EXPECT_FALSE(budget_limits(config.settings_of("a1", {}).budget, false).any());
+  EXPECT_EQ(config.settings_of("a1", {}).budget.grace, std::chrono::seconds(1));
+  EXPECT_EQ(config.settings_of("b1", {}).budget.records, 7);
+  EXPECT_EQ(config.settings_of("c1", {}).budget.records, 100'000);
+  EXPECT_FALSE(config.settings_of("c1", {}).budget.bytes);
+}
+
+TEST(Config, TellsWhatIsWrongWithABudget) {
+  const auto outcome =
+      parse({"--vm", "a=unix:/a", "--runtime-dir", "/run/q", "--budget", "a=speed=1"});
+
+  EXPECT_EQ(outcome.parsed.exit_status, 2);
+  EXPECT_EQ(
+      outcome.errors,
+      "qemond: --budget a=speed=1: \"speed\" is unknown: there are records, bytes, drops, lag "
+      "and grace, with VM= in front for some VMs\n");
+}
+
 constexpr const char* vm_option = "web1=unix:/run/vms/web1.qmp";
 
 TEST(ConfigCheck, TellsTheMistakesOfPacksWithFileLineAndCure) {

@@ -32,6 +32,7 @@ JournalEntry full_entry() {
   entry.on = {"a", "b"};
   entry.about_to_be_on = {"c"};
   entry.off_by_others = {"d"};
+  entry.tripped = {{"e", "too much"}};
   entry.trace = {true, "/proc/self/fd/2", true, "trace-4711"};
   JournaledLease forever;
   forever.id = 7;

@@ -256,6 +256,53 @@ TEST(Leases, RespectWhatOthersSwitchedOffBetweenTwoLives) {
   EXPECT_EQ(leases.off_by_others(), std::vector<trace::EventIndex>{event});
 }
 
+TEST(Leases, KeepOffWhatIsTooMuchUntilItIsTakenAgain) {
+  auto leases = two_leases();
+  leases.found(event, false, false);
+  leases.take(event, alice);
+  leases.applied(event, true);
+
+  leases.trip(event, "too much");
+
+  EXPECT_EQ(changes_of(leases), "-" + std::to_string(event));
+  EXPECT_FALSE(leases.any_wanted());
+  EXPECT_EQ(leases.at(event).holders.size(), 1U);
+  leases.applied(event, false);
+  leases.forget_process();
+  leases.found(event, false, false);
+  EXPECT_EQ(changes_of(leases), "");
+  EXPECT_EQ(leases.tripped(), std::vector<trace::EventIndex>{event});
+  leases.take(event, alice);
+  EXPECT_EQ(changes_of(leases), "+" + std::to_string(event));
+  EXPECT_EQ(leases.at(event).tripped, "");
+}
+
+TEST(Leases, ForgetThatSomethingIsTooMuchWithItsLastHolder) {
+  auto leases = two_leases();
+  leases.trip(event, "nobody has it");
+  leases.take(event, alice);
+  leases.take(event, bob);
+  leases.trip(event, "too much");
+
+  leases.end(alice);
+  const auto held = leases.at(event).tripped;
+  leases.end(bob);
+
+  EXPECT_EQ(held, "too much");
+  EXPECT_EQ(leases.at(event).tripped, "");
+  EXPECT_TRUE(leases.tripped().empty());
+}
+
+TEST(Leases, LeaveOnWhatIsTooMuchButOthersHaveOn) {
+  auto leases = two_leases();
+  leases.found(event, true, false);
+  leases.take(event, alice);
+
+  leases.trip(event, "too much");
+
+  EXPECT_EQ(changes_of(leases), "");
+}
+
 TEST(Leases, TakeNoRoomForEventsThatAreOff) {
   Leases leases;
   for (trace::EventIndex each = 0; each < 5000; ++each) leases.found(each, false, false);

@@ -1,0 +1,125 @@
+// The part of Vm that keeps its trace within its budget and its space, and knows what was lost.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "daemon/vm.hpp"
+
+namespace qemon::daemon {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr auto watch_interval = 250ms;
+
+}  // namespace
+
+/// After each look at the trace.
+void Vm::watch_trace() {
+  if (!router_) return;
+  enforce_trace_space();
+  const auto now = Clock::now();
+  if (now < next_watch_time_) return;
+  next_watch_time_ = now + watch_interval;
+  if (!router_->following() || leases_.count_on() == 0) {
+    budget_.restart();
+    completeness_.stop();
+    return;
+  }
+  if (router_->look_for_room()) {
+    if (router_->is_full()) {
+      spdlog::warn("{}: the file system of its trace is full path={}", name(), router_->path());
+    } else {
+      spdlog::info("{}: the file system of its trace has room again", name());
+      wake();  // For the next flush.
+    }
+  }
+  // QEMU does not say what it could not write.
+  completeness_.tick(now, losses(), router_->is_full());
+  budget_.set_limits(budget_limits());
+  // What was just found to be too much is to be off before anything is measured again.
+  if (any_tripped_still_on()) return budget_.restart();
+  trip(budget_.tick(budget_sample(now)));
+}
+
+BudgetSample Vm::budget_sample(Clock::time_point now) const {
+  const auto totals = trace_totals();
+  BudgetSample sample;
+  sample.time = now;
+  sample.records = totals.decoder.records;
+  sample.bytes = totals.bytes_read;
+  sample.drops = totals.decoder.dropped_events;
+  sample.lag_seconds = lag_seconds();
+  for (const auto event : leases_.on())
+    sample.events.push_back({event, engine_.counters().count(event), leases_.at(event).ours});
+  return sample;
+}
+
+/// Marks events that are too much; the session switches them off next.
+void Vm::trip(const std::vector<Trip>& trips) {
+  if (trips.empty()) return;
+  for (const auto& [event, why] : trips) {
+    leases_.trip(event, why);
+    ++trips_[event];
+    spdlog::warn("{}: event={} is switched off until it is asked for again reason=\"{}\"", name(),
+                 events_.name(event), why);
+  }
+  write_journal_or_warn();
+  has_tripped_ = true;
+  wake();
+}
+
+bool Vm::any_tripped_still_on() const {
+  const auto tripped = leases_.tripped();
+  return std::any_of(tripped.begin(), tripped.end(),
+                     [this](trace::EventIndex event) { return leases_.at(event).ours; });
+}
+
+/// Our events make a log of the user's grow, and a file of ours that is read too slowly: both have
+/// an end. Before it, all go off that make records at all; at it, all.
+void Vm::enforce_trace_space() {
+  if (!leases_.any_wanted() || !router_->following()) return;
+  const auto limit = environment_.trace_space_bytes;
+  const bool in_place = !router_->redirected();
+  std::uint64_t used = 0;
+  if (in_place) {
+    const auto size = router_->size_bytes();
+    // Truncated by its owner, or not seen before.
+    if (size < size_when_switched_on_.value_or(size + 1)) size_when_switched_on_ = size;
+    used = size - *size_when_switched_on_;
+  } else {
+    used = std::max(router_->allocated_bytes(), router_->lag_bytes());
+  }
+  // A file of ours goes on growing until QEMU has been told.
+  if (used < (in_place ? limit : limit / 4 * 3)) return;
+  const auto why = (in_place ? "the log " + router_->path() + " grew by " : "the trace file had ") +
+                   grouped(static_cast<double>(used)) + " bytes, with a limit of " +
+                   grouped(static_cast<double>(limit)) + " (--trace-space)";
+  std::vector<Trip> trips;
+  for (const auto event : leases_.ours())
+    if (leases_.at(event).tripped.empty()) trips.push_back({event, why});
+  trip(trips);
+}
+
+/// Whatever was lost of the trace, in no unit: it grows when something more was.
+std::uint64_t Vm::losses() const {
+  const auto totals = trace_totals();
+  auto losses = totals.decoder.dropped_events + totals.decoder.resyncs + totals.decoder.lost_bytes +
+                totals.restarts + totals.read_errors;
+  for (const auto reason : {trace::DecodeError::bad_record, trace::DecodeError::unknown_event,
+                            trace::DecodeError::overlong_line})
+    losses += totals.decoder.errors[static_cast<std::size_t>(reason)];
+  return losses;
+}
+
+BudgetLimits Vm::budget_limits() const {
+  return daemon::budget_limits(settings_.budget, router_ && router_->is_simple());
+}
+
+std::optional<double> Vm::complete_ratio() const {
+  return completeness_.ratio(Clock::now());
+}
+
+}  // namespace qemon::daemon
