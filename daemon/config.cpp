@@ -145,6 +145,11 @@ void complete(Config& config, Checker& checker) {
 }  // namespace
 
 std::string default_runtime_directory() {
+  // RuntimeDirectory= of a systemd unit; with several of them the first is meant.
+  if (const char* given = std::getenv("RUNTIME_DIRECTORY"); given != nullptr && *given == '/') {
+    const std::string directories(given);
+    return directories.substr(0, directories.find(':'));
+  }
   if (::geteuid() == 0) return "/run/qemond";
   const char* directory = std::getenv("XDG_RUNTIME_DIR");
   return directory != nullptr && *directory == '/' ? std::string(directory) + "/qemond"

@@ -87,7 +87,8 @@ struct ParsedCommandLine {
 /// line each; then `config` is not to be used.
 [[nodiscard]] std::vector<std::string> parse_again(const Config& before, Config& config);
 
-/// /run/qemond for root, else $XDG_RUNTIME_DIR/qemond; empty if there is neither.
+/// $RUNTIME_DIRECTORY if a service manager has made one; else /run/qemond for root and
+/// $XDG_RUNTIME_DIR/qemond for others; empty if there is none of them.
 [[nodiscard]] std::string default_runtime_directory();
 
 /// Names are label values, words on the command line and parts of file names, so they stay plain.

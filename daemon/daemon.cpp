@@ -11,10 +11,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "base/version.hpp"
 #include "daemon/config_check.hpp"
@@ -23,6 +26,7 @@
 #include "daemon/fleet.hpp"
 #include "daemon/http_server.hpp"
 #include "daemon/journal.hpp"
+#include "daemon/service_manager.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/web_api.hpp"
 #include "exporters/pack_library.hpp"
@@ -60,6 +64,18 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
   return Result<void>();
 }
 
+/// A trace directory that is a mount of its own has a size that no trace can exceed, even when
+/// qemond is dead and nobody reads it.
+void warn_if_unbounded(const std::string& runtime_directory, const std::string& trace_directory) {
+  struct stat around {};
+  struct stat inside {};
+  if (::stat(runtime_directory.c_str(), &around) != 0 ||
+      ::stat(trace_directory.c_str(), &inside) != 0 || around.st_dev != inside.st_dev)
+    return;
+  spdlog::warn("{} is no mount of its own: if qemond is killed, traces may fill the file system",
+               trace_directory);
+}
+
 /// Files that a qemond that was killed has made for traces. A QEMU that still writes to one has it
 /// open, and is led elsewhere when it is attached to.
 void remove_left_trace_files(const std::string& folder) {
@@ -89,6 +105,7 @@ class Daemon {
         server_(context_.get_executor()),
         signals_(context_),
         hangups_(context_, SIGHUP),
+        service_(context_.get_executor()),
         ended_(context_) {}
 
   Result<void> run() {
@@ -96,6 +113,7 @@ class Daemon {
       const mode_t mode = directory == environment_.trace_directory ? 0711 : 0755;
       if (auto made = make_directory(directory, mode); !made) return made.error();
     }
+    warn_if_unbounded(config_.runtime_directory, environment_.trace_directory);
     auto journal = Journal::open(config_.runtime_directory);
     if (!journal) return journal.error();
     journal_.emplace(std::move(*journal));
@@ -125,6 +143,11 @@ class Daemon {
     asio::co_spawn(context_, reload_on_hangup(), [](std::exception_ptr failure) {
       if (failure) std::rethrow_exception(failure);
     });
+    asio::co_spawn(context_, service_.run([this] { return to_text(service_figures()); }),
+                   [](std::exception_ptr failure) {
+                     if (failure) std::rethrow_exception(failure);
+                   });
+    service_.ready();
     context_.run();
     return Result<void>();
   }
@@ -174,6 +197,13 @@ class Daemon {
   /// Loads what can be changed without a restart. Mistakes are returned, and then all stays as it
   /// was.
   std::vector<std::string> reload() {
+    service_.reloading();
+    auto mistakes = load_again();
+    service_.ready(mistakes.empty() ? "" : "Not reloaded, see the log for the mistakes; ");
+    return mistakes;
+  }
+
+  std::vector<std::string> load_again() {
     Config config;
     auto mistakes = parse_again(config_, config);
     if (mistakes.empty()) mistakes = load_packs(config);
@@ -203,6 +233,25 @@ class Daemon {
     fleet_.configure(config_);
   }
 
+  /// Since the last call, as far as the rate is concerned.
+  ServiceFigures service_figures() {
+    ServiceFigures figures;
+    std::uint64_t records = 0;
+    for (const auto& vm : fleet_.vms()) {
+      ++figures.vms;
+      if (!vm->is_up()) ++figures.out_of_reach;
+      if (vm->leases().count_held() > 0) ++figures.tracing;
+      records += vm->trace_totals().decoder.records;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::duration<double> elapsed = now - std::exchange(figures_time_, now);
+    // Fewer than before when a VM has been left.
+    const auto before = std::exchange(figures_records_, records);
+    if (records > before && elapsed.count() > 0)
+      figures.records_per_second = static_cast<double>(records - before) / elapsed.count();
+    return figures;
+  }
+
   asio::awaitable<void> reload_on_hangup() {
     while (true) {
       const auto [ec, number] = co_await hangups_.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -218,11 +267,13 @@ class Daemon {
     const auto [ec, number] = co_await signals_.async_wait(asio::as_tuple(asio::use_awaitable));
     if (!ec) spdlog::info("stopping signal={}", number);
     stopping_ = true;
+    service_.stopping();
     hangups_.cancel();
     fleet_.stop();
     ended_.expires_at(asio::steady_timer::time_point::max());
     if (running_ > 0) co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
     co_await server_.stop();
+    service_.stop();
   }
 
   Config config_;
@@ -241,6 +292,9 @@ class Daemon {
   HttpServer server_;
   asio::signal_set signals_;
   asio::signal_set hangups_;  // From the beginning, since an early one would end us.
+  ServiceManager service_;
+  std::chrono::steady_clock::time_point figures_time_ = std::chrono::steady_clock::now();
+  std::uint64_t figures_records_ = 0;
   bool stopping_ = false;
   asio::steady_timer ended_;
   std::size_t running_ = 0;
