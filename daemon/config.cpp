@@ -13,6 +13,7 @@
 #include "daemon/config_check.hpp"
 #include "daemon/config_file.hpp"
 #include "daemon/event_pattern.hpp"
+#include "daemon/peer.hpp"
 #include "exporters/pack.hpp"
 
 namespace qemon::daemon {
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t name_length_max = 64;
 constexpr std::uint64_t default_trace_space_bytes = 1ULL << 30;
+constexpr const char* default_control_group = "qemon";  // A host may well not have it.
 constexpr const char* default_listen = "127.0.0.1:9749";
 
 /// Splits NAME=VALUE at the first `=`.
@@ -103,6 +105,11 @@ class Checker {
     config.settings.push_back(std::move(matching));
   }
 
+  void check_groups(const std::string& option, const std::vector<std::string>& groups) {
+    for (const auto& group : groups)
+      if (!find_group(group)) fail(option + " " + group + ": there is no such group on this host");
+  }
+
   void fail(const std::string& text) { mistakes_.push_back(text); }
   [[nodiscard]] const std::vector<std::string>& mistakes() const { return mistakes_; }
 
@@ -135,6 +142,8 @@ void complete(Config& config, Checker& checker) {
   }
   if (config.control_socket.empty())
     config.control_socket = config.runtime_directory + "/control.sock";
+  if (config.control_groups.empty() && !config.control_groups_given)
+    config.control_groups = {default_control_group};
   if (config.listen.empty()) config.listen = default_listen;
   if (config.log_level.empty()) config.log_level = "info";
   if (!config.trace_space_bytes) config.trace_space_bytes = default_trace_space_bytes;
@@ -206,6 +215,13 @@ void add_options(CLI::App& app, Config& config, Words& words) {
   app.add_option("--control-socket", config.control_socket,
                  "Unix socket for qemon [RUNTIME-DIR/control.sock]")
       ->type_name("PATH");
+  repeated("--control-group", config.control_groups,
+           "Group whose members may control VMs, besides root and the user of qemond; may be "
+           "repeated [qemon]",
+           "GROUP");
+  repeated("--read-group", config.read_groups,
+           "Group whose members may read through the control socket; may be repeated [everybody]",
+           "GROUP");
   app.add_option("--runtime-dir", config.runtime_directory,
                  "For the control socket and trace files [/run/qemond or $XDG_RUNTIME_DIR/qemond]")
       ->type_name("DIR");
@@ -263,6 +279,9 @@ Config merge(Config file, Config line) {
   choose(file.control_socket, line.control_socket);
   choose(file.runtime_directory, line.runtime_directory);
   choose(file.log_level, line.log_level);
+  // Access is never the sum of two lists.
+  if (!line.control_groups.empty()) file.control_groups = std::move(line.control_groups);
+  if (!line.read_groups.empty()) file.read_groups = std::move(line.read_groups);
   file.file = line.file;
   file.check_only = line.check_only;
   file.pack_folders.insert(file.pack_folders.end(), line.pack_folders.begin(),
@@ -295,6 +314,8 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config,
       ::access(default_config_file, F_OK) == 0)
     line.file = default_config_file;
   Checker checker;
+  checker.check_groups("--control-group", line.control_groups);
+  checker.check_groups("--read-group", line.read_groups);
   Config file;
   exporters::Mistakes in_file(line.file);
   if (!line.file.empty()) read_config_file(line.file, file, in_file);

@@ -64,7 +64,10 @@ struct Config {
   std::string listen;
   std::string runtime_directory;  ///< Holds trace files, and the control socket by default.
   std::string control_socket;
-  std::vector<std::string> pack_folders;  ///< The user's, besides those that ship.
+  std::vector<std::string> pack_folders;    ///< The user's, besides those that ship.
+  std::vector<std::string> control_groups;  ///< See --control-group.
+  std::vector<std::string> read_groups;     ///< See --read-group; everybody if empty.
+  bool control_groups_given = false;        ///< An empty list of them is meant.
   std::string log_level;
   std::optional<std::uint64_t> trace_space_bytes;  ///< See --trace-space.
   std::optional<LeaseLength> lease;                ///< See --lease.

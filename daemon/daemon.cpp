@@ -76,6 +76,10 @@ void warn_if_unbounded(const std::string& runtime_directory, const std::string& 
                trace_directory);
 }
 
+ControlPolicy policy_of(const Config& config) {
+  return make_control_policy(::geteuid(), config.control_groups, config.read_groups);
+}
+
 /// Files that a qemond that was killed has made for traces. A QEMU that still writes to one has it
 /// open, and is led elsewhere when it is attached to.
 void remove_left_trace_files(const std::string& folder) {
@@ -100,7 +104,7 @@ class Daemon {
                      {},
                      {}},
         fleet_(context_.get_executor(), environment_),
-        control_(fleet_, packs_, ControlPolicy{::geteuid(), find_group("qemon")}),
+        control_(fleet_, packs_, policy_of(config)),
         web_(fleet_.vms(), page_),
         server_(context_.get_executor()),
         signals_(context_),
@@ -228,6 +232,7 @@ class Daemon {
     }
     config_ = std::move(config);
     environment_.trace_space_bytes = config_.trace_space_bytes.value_or(0);
+    control_.set_policy(policy_of(config_));
     control_.set_lease_length(*config_.lease);
     spdlog::set_level(spdlog::level::from_str(config_.log_level));
     fleet_.configure(config_);
