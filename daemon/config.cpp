@@ -9,146 +9,20 @@
 #include <iostream>
 
 #include "base/version.hpp"
-#include "daemon/collector.hpp"
 #include "daemon/config_check.hpp"
 #include "daemon/config_file.hpp"
 #include "daemon/event_pattern.hpp"
-#include "exporters/pack.hpp"
+#include "daemon/option_checker.hpp"
 
 namespace qemon::daemon {
 namespace {
 
 constexpr std::size_t name_length_max = 64;
 constexpr std::uint64_t default_trace_space_bytes = 256ULL << 20;
+constexpr const char* default_control_group = "qemon";  // A host may well not have it.
 constexpr const char* default_listen = "127.0.0.1:9749";
 
-/// Splits NAME=VALUE at the first `=`.
-std::optional<std::pair<std::string, std::string>> split_assignment(const std::string& text) {
-  const auto at = text.find('=');
-  if (at == std::string::npos) return std::nullopt;
-  return std::pair{text.substr(0, at), text.substr(at + 1)};
-}
-
-class Checker {
- public:
-  void add_vm(const std::string& option, Config& config) {
-    const auto parts = split_assignment(option);
-    if (!parts || !is_valid_vm_name(parts->first)) {
-      return fail("--vm " + option +
-                  ": write NAME=ADDRESS, with a name of 1 to 64 letters, digits and _-.:@+, "
-                  "for instance web1=unix:/run/vms/web1.qmp");
-    }
-    auto endpoint = qmp::parse_endpoint(parts->second);
-    if (!endpoint) return fail("--vm " + option + ": " + endpoint.error().detail);
-    const bool taken = std::any_of(config.vms.begin(), config.vms.end(),
-                                   [&](const VmConfig& vm) { return vm.name == parts->first; });
-    if (taken) return fail("--vm " + option + ": the name " + parts->first + " is given twice");
-    config.vms.push_back({parts->first, std::move(*endpoint), {}});
-  }
-
-  void add_catalog(const std::string& option, Config& config) {
-    const auto parts = split_assignment(option);
-    const bool named = parts && is_valid_vm_name(parts->first);
-    const auto path = named ? parts->second : option;
-    if (path.empty()) return fail("--trace-events " + option + ": the file's path is missing");
-    bool used = !named;
-    for (auto& vm : config.vms) {
-      if (!named || vm.name != parts->first) continue;
-      vm.settings.catalog = path;
-      used = true;
-    }
-    if (!named) config.catalog = path;
-    if (!used) fail("--trace-events " + option + ": there is no --vm " + parts->first);
-  }
-
-  void add_discovery(const std::string& option, Config& config) {
-    DiscoveryRule rule;
-    rule.sockets = option;
-    if (option.starts_with("hmp:")) {
-      rule.protocol = qmp::Protocol::hmp;
-      rule.sockets = option.substr(4);
-    }
-    if (rule.sockets.empty() || rule.sockets.front() != '/')
-      return fail("--discover " + option +
-                  ": write an absolute path with * or ?, for instance '/run/vms/*.qmp'");
-    config.discovery.push_back(std::move(rule));
-  }
-
-  void add_pack(const std::string& option, Config& config) {
-    const auto parts = split_assignment(option);
-    MatchingSettings matching{parts ? parts->first : "*", {}};
-    const auto name = parts ? parts->second : option;
-    if (!exporters::is_pack_name(name))
-      return fail("--pack " + option +
-                  ": write the name of a pack, or VM=NAME; see qemon pack list");
-    matching.settings.packs.insert(name);
-    config.settings.push_back(std::move(matching));
-  }
-
-  void add_collector(const std::string& option, Config& config) {
-    const auto last = option.rfind('=');
-    const auto wrong = [&] {
-      fail("--collector " + option +
-           ": write NAME=on, NAME=off, NAME=30s or NAME=30s/2s, with VM= in front for some VMs");
-    };
-    if (last == std::string::npos) return wrong();
-    const auto parts = split_assignment(option.substr(0, last));
-    MatchingSettings matching{parts ? parts->first : "*", {}};
-    const auto name = parts ? parts->second : option.substr(0, last);
-    const auto settings = parse_collector_settings(option.substr(last + 1));
-    if (!settings) return wrong();
-    if (auto problem = unknown_collector(name); !problem.empty())
-      return fail("--collector " + option + ": " + problem);
-    matching.settings.collectors[name] = *settings;
-    config.settings.push_back(std::move(matching));
-  }
-
-  void add_poll_interval(const std::string& option, Config& config) {
-    const auto parts = split_assignment(option);
-    MatchingSettings matching{parts ? parts->first : "*", {}};
-    matching.settings.poll_interval = parse_interval(parts ? parts->second : option);
-    if (!matching.settings.poll_interval)
-      return fail("--poll-interval " + option +
-                  ": write how often, from 100ms to 1d, for instance 5s, with VM= in front for "
-                  "some VMs");
-    config.settings.push_back(std::move(matching));
-  }
-
-  void add_budget(const std::string& option, Config& config) {
-    // "VM=records=1,grace=5s", "records=1", "VM=unlimited", "unlimited"
-    const auto parts = split_assignment(option);
-    const auto rest = parts ? parts->second : std::string();
-    const bool named = parts && (rest.substr(0, rest.find(',')).find('=') != std::string::npos ||
-                                 (rest == "unlimited" && !is_budget_key(parts->first)));
-    MatchingSettings matching{named ? parts->first : "*", {}};
-    auto settings = parse_budget(named ? rest : option);
-    if (!settings)
-      return fail("--budget " + option + ": " + settings.error().detail +
-                  ", with VM= in front for some VMs");
-    matching.settings.budget = *settings;
-    config.settings.push_back(std::move(matching));
-  }
-
-  void fail(const std::string& text) { mistakes_.push_back(text); }
-  [[nodiscard]] const std::vector<std::string>& mistakes() const { return mistakes_; }
-
- private:
-  std::vector<std::string> mistakes_;
-};
-
-void check_listen(const std::string& listen, Checker& checker) {
-  const auto colon = listen.rfind(':');
-  const auto port = colon == std::string::npos ? std::string() : listen.substr(colon + 1);
-  const bool digits =
-      !port.empty() && port.size() <= 5 &&
-      std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (colon == 0 || !digits || std::stoi(port) > 65535) {
-    checker.fail("--listen " + listen +
-                 ": write ADDRESS:PORT, for instance 127.0.0.1:9749 or [::1]:9749");
-  }
-}
-
-void complete(Config& config, Checker& checker) {
+void complete(Config& config, OptionChecker& checker) {
   if (config.runtime_directory.empty()) config.runtime_directory = default_runtime_directory();
   if (config.runtime_directory.empty()) {
     checker.fail("no runtime directory: give --runtime-dir, since XDG_RUNTIME_DIR is not set");
@@ -161,16 +35,23 @@ void complete(Config& config, Checker& checker) {
   }
   if (config.control_socket.empty())
     config.control_socket = config.runtime_directory + "/control.sock";
+  if (config.control_groups.empty() && !config.control_groups_given)
+    config.control_groups = {default_control_group};
   if (config.listen.empty()) config.listen = default_listen;
   if (config.log_level.empty()) config.log_level = "info";
   if (!config.trace_space_bytes) config.trace_space_bytes = default_trace_space_bytes;
   if (!config.lease) config.lease = LeaseLength(default_lease_length);
-  check_listen(config.listen, checker);
+  checker.check_listen(config.listen);
 }
 
 }  // namespace
 
 std::string default_runtime_directory() {
+  // RuntimeDirectory= of a systemd unit; with several of them the first is meant.
+  if (const char* given = std::getenv("RUNTIME_DIRECTORY"); given != nullptr && *given == '/') {
+    const std::string directories(given);
+    return directories.substr(0, directories.find(':'));
+  }
   if (::geteuid() == 0) return "/run/qemond";
   const char* directory = std::getenv("XDG_RUNTIME_DIR");
   return directory != nullptr && *directory == '/' ? std::string(directory) + "/qemond"
@@ -240,6 +121,13 @@ void add_options(CLI::App& app, Config& config, Words& words) {
   app.add_option("--control-socket", config.control_socket,
                  "Unix socket for qemon [RUNTIME-DIR/control.sock]")
       ->type_name("PATH");
+  repeated("--control-group", config.control_groups,
+           "Group whose members may control VMs, besides root and the user of qemond; may be "
+           "repeated [qemon]",
+           "GROUP");
+  repeated("--read-group", config.read_groups,
+           "Group whose members may read through the control socket; may be repeated [everybody]",
+           "GROUP");
   app.add_option("--runtime-dir", config.runtime_directory,
                  "For the control socket and trace files [/run/qemond or $XDG_RUNTIME_DIR/qemond]")
       ->type_name("DIR");
@@ -266,7 +154,7 @@ void add_options(CLI::App& app, Config& config, Words& words) {
 }
 
 /// Puts what the command line says in words into `config`, behind what the file says.
-void add_words(const Words& words, Config& config, Checker& checker) {
+void add_words(const Words& words, Config& config, OptionChecker& checker) {
   for (const auto& vm : words.vms) checker.add_vm(vm, config);
   for (const auto& catalog : words.catalogs) checker.add_catalog(catalog, config);
   for (const auto& rule : words.discovery) checker.add_discovery(rule, config);
@@ -282,7 +170,7 @@ void add_words(const Words& words, Config& config, Checker& checker) {
   }
 }
 
-void add_lease(const Words& words, Config& config, Checker& checker) {
+void add_lease(const Words& words, Config& config, OptionChecker& checker) {
   if (words.lease.empty()) return;
   config.lease = parse_lease_length(words.lease);
   if (!config.lease)
@@ -299,6 +187,9 @@ Config merge(Config file, Config line) {
   choose(file.control_socket, line.control_socket);
   choose(file.runtime_directory, line.runtime_directory);
   choose(file.log_level, line.log_level);
+  // Access is never the sum of two lists.
+  if (!line.control_groups.empty()) file.control_groups = std::move(line.control_groups);
+  if (!line.read_groups.empty()) file.read_groups = std::move(line.read_groups);
   file.file = line.file;
   file.check_only = line.check_only;
   file.pack_folders.insert(file.pack_folders.end(), line.pack_folders.begin(),
@@ -330,7 +221,9 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config,
   if (!configured && words.vms.empty() && words.discovery.empty() &&
       ::access(default_config_file, F_OK) == 0)
     line.file = default_config_file;
-  Checker checker;
+  OptionChecker checker;
+  checker.check_groups("--control-group", line.control_groups);
+  checker.check_groups("--read-group", line.read_groups);
   Config file;
   exporters::Mistakes in_file(line.file);
   if (!line.file.empty()) read_config_file(line.file, file, in_file);

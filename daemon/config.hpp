@@ -69,7 +69,10 @@ struct Config {
   std::string listen;
   std::string runtime_directory;  ///< Holds trace files, and the control socket by default.
   std::string control_socket;
-  std::vector<std::string> pack_folders;  ///< The user's, besides those that ship.
+  std::vector<std::string> pack_folders;    ///< The user's, besides those that ship.
+  std::vector<std::string> control_groups;  ///< See --control-group.
+  std::vector<std::string> read_groups;     ///< See --read-group; everybody if empty.
+  bool control_groups_given = false;        ///< An empty list of them is meant.
   std::string log_level;
   std::optional<std::uint64_t> trace_space_bytes;  ///< See --trace-space.
   std::optional<LeaseLength> lease;                ///< See --lease.
@@ -92,7 +95,8 @@ struct ParsedCommandLine {
 /// line each; then `config` is not to be used.
 [[nodiscard]] std::vector<std::string> parse_again(const Config& before, Config& config);
 
-/// /run/qemond for root, else $XDG_RUNTIME_DIR/qemond; empty if there is neither.
+/// $RUNTIME_DIRECTORY if a service manager has made one; else /run/qemond for root and
+/// $XDG_RUNTIME_DIR/qemond for others; empty if there is none of them.
 [[nodiscard]] std::string default_runtime_directory();
 
 /// Names are label values, words on the command line and parts of file names, so they stay plain.

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "daemon/collector.hpp"
+#include "daemon/peer.hpp"
 #include "exporters/pack.hpp"
 #include "exporters/pack_library.hpp"
 #include "exporters/yaml_document.hpp"
@@ -27,7 +28,7 @@ class FileReader {
     if (!exporters::refuse_other_keys(
             file,
             {"listen", "control_socket", "runtime_dir", "pack_dirs", "trace_space", "trace_events",
-             "lease", "log_level", "vms", "discover", "settings"},
+             "lease", "log_level", "control_groups", "read_groups", "vms", "discover", "settings"},
             mistakes_)) {
       return;
     }
@@ -37,6 +38,9 @@ class FileReader {
     text(file, "trace_events", config_.catalog);
     words(file, "pack_dirs",
           [&](const YamlNode& node) { config_.pack_folders.push_back(node.scalar); });
+    config_.control_groups_given = file.find("control_groups") != nullptr;
+    read_groups(file, "control_groups", config_.control_groups);
+    read_groups(file, "read_groups", config_.read_groups);
     read_log_level(file);
     if (const auto* space = file.find("trace_space")) {
       config_.trace_space_bytes = parse_size(space->scalar);
@@ -54,6 +58,14 @@ class FileReader {
   }
 
  private:
+  void read_groups(const YamlNode& file, std::string_view key, std::vector<std::string>& into) {
+    words(file, key, [&](const YamlNode& node) {
+      if (!find_group(node.scalar))
+        fail(node, std::string(key) + ": there is no group \"" + node.scalar + "\" on this host");
+      into.push_back(node.scalar);
+    });
+  }
+
   void read_log_level(const YamlNode& file) {
     const auto* level = file.find("log_level");
     if (level == nullptr) return;

@@ -42,10 +42,10 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
   const auto& path = request.segments;
   const bool get = request.method == "GET";
   const bool post = request.method == "POST";
-  if (post && (!request.peer || !can_control(*request.peer, policy_))) {
-    co_return refuse(
-        403, "only root, the user of qemond and members of the group qemon may control VMs");
-  }
+  if (!get && (!request.peer || !can_control(*request.peer, policy_)))
+    co_return refuse(403, who_may_control(policy_));
+  if (!request.peer || !can_read(*request.peer, policy_))
+    co_return refuse(403, who_may_read(policy_));
   if (path.size() == 2 && path[0] == "v1") {
     if (path[1] == "status") co_return get ? status() : wrong_method("GET");
     if (path[1] == "vms") co_return get ? vms() : wrong_method("GET");

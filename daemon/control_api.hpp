@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/fleet.hpp"
@@ -24,7 +25,9 @@ class ControlApi {
     std::string control_socket;
   };
   ControlApi(Fleet& fleet, const exporters::PackLibrary& packs, ControlPolicy policy)
-      : fleet_(fleet), packs_(packs), policy_(policy) {}
+      : fleet_(fleet), packs_(packs), policy_(std::move(policy)) {}
+  /// Who may read and who may control from now on.
+  void set_policy(ControlPolicy policy) { policy_ = std::move(policy); }
   /// What a request to reload does; it returns the mistakes, a line each, that kept it from
   /// reloading.
   void on_reload(std::function<std::vector<std::string>()> reload) { reload_ = std::move(reload); }

@@ -11,10 +11,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "base/version.hpp"
 #include "daemon/config_check.hpp"
@@ -23,6 +26,7 @@
 #include "daemon/fleet.hpp"
 #include "daemon/http_server.hpp"
 #include "daemon/journal.hpp"
+#include "daemon/service_manager.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/web_api.hpp"
 #include "exporters/pack_library.hpp"
@@ -60,6 +64,22 @@ Result<void> make_directory(const std::string& path, mode_t mode) {
   return Result<void>();
 }
 
+/// A trace directory that is a mount of its own has a size that no trace can exceed, even when
+/// qemond is dead and nobody reads it.
+void warn_if_unbounded(const std::string& runtime_directory, const std::string& trace_directory) {
+  struct stat around {};
+  struct stat inside {};
+  if (::stat(runtime_directory.c_str(), &around) != 0 ||
+      ::stat(trace_directory.c_str(), &inside) != 0 || around.st_dev != inside.st_dev)
+    return;
+  spdlog::warn("{} is no mount of its own: if qemond is killed, traces may fill the file system",
+               trace_directory);
+}
+
+ControlPolicy policy_of(const Config& config) {
+  return make_control_policy(::geteuid(), config.control_groups, config.read_groups);
+}
+
 /// Files that a qemond that was killed has made for traces. A QEMU that still writes to one has it
 /// open, and is led elsewhere when it is attached to.
 void remove_left_trace_files(const std::string& folder) {
@@ -86,11 +106,12 @@ class Daemon {
                      {},
                      {}},
         fleet_(context_.get_executor(), environment_),
-        control_(fleet_, packs_, ControlPolicy{::geteuid(), find_group("qemon")}),
+        control_(fleet_, packs_, policy_of(config)),
         web_(fleet_.vms(), page_),
         server_(context_.get_executor()),
         signals_(context_),
         hangups_(context_, SIGHUP),
+        service_(context_.get_executor()),
         ended_(context_) {}
 
   Result<void> run() {
@@ -98,6 +119,7 @@ class Daemon {
       const mode_t mode = directory == environment_.trace_directory ? 0711 : 0755;
       if (auto made = make_directory(directory, mode); !made) return made.error();
     }
+    warn_if_unbounded(config_.runtime_directory, environment_.trace_directory);
     auto journal = Journal::open(config_.runtime_directory);
     if (!journal) return journal.error();
     journal_.emplace(std::move(*journal));
@@ -127,6 +149,11 @@ class Daemon {
     asio::co_spawn(context_, reload_on_hangup(), [](std::exception_ptr failure) {
       if (failure) std::rethrow_exception(failure);
     });
+    asio::co_spawn(context_, service_.run([this] { return to_text(service_figures()); }),
+                   [](std::exception_ptr failure) {
+                     if (failure) std::rethrow_exception(failure);
+                   });
+    service_.ready();
     context_.run();
     return Result<void>();
   }
@@ -176,6 +203,13 @@ class Daemon {
   /// Loads what can be changed without a restart. Mistakes are returned, and then all stays as it
   /// was.
   std::vector<std::string> reload() {
+    service_.reloading();
+    auto mistakes = load_again();
+    service_.ready(mistakes.empty() ? "" : "Not reloaded, see the log for the mistakes; ");
+    return mistakes;
+  }
+
+  std::vector<std::string> load_again() {
     Config config;
     auto mistakes = parse_again(config_, config);
     if (mistakes.empty()) mistakes = load_packs(config);
@@ -200,9 +234,29 @@ class Daemon {
     }
     config_ = std::move(config);
     environment_.trace_space_bytes = config_.trace_space_bytes.value_or(0);
+    control_.set_policy(policy_of(config_));
     control_.set_lease_length(*config_.lease);
     spdlog::set_level(spdlog::level::from_str(config_.log_level));
     fleet_.configure(config_);
+  }
+
+  /// Since the last call, as far as the rate is concerned.
+  ServiceFigures service_figures() {
+    ServiceFigures figures;
+    std::uint64_t records = 0;
+    for (const auto& vm : fleet_.vms()) {
+      ++figures.vms;
+      if (!vm->is_up()) ++figures.out_of_reach;
+      if (vm->leases().count_held() > 0) ++figures.tracing;
+      records += vm->trace_totals().decoder.records;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::duration<double> elapsed = now - std::exchange(figures_time_, now);
+    // Fewer than before when a VM has been left.
+    const auto before = std::exchange(figures_records_, records);
+    if (records > before && elapsed.count() > 0)
+      figures.records_per_second = static_cast<double>(records - before) / elapsed.count();
+    return figures;
   }
 
   asio::awaitable<void> reload_on_hangup() {
@@ -220,11 +274,13 @@ class Daemon {
     const auto [ec, number] = co_await signals_.async_wait(asio::as_tuple(asio::use_awaitable));
     if (!ec) spdlog::info("stopping signal={}", number);
     stopping_ = true;
+    service_.stopping();
     hangups_.cancel();
     fleet_.stop();
     ended_.expires_at(asio::steady_timer::time_point::max());
     if (running_ > 0) co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
     co_await server_.stop();
+    service_.stop();
   }
 
   Config config_;
@@ -245,6 +301,9 @@ class Daemon {
   HttpServer server_;
   asio::signal_set signals_;
   asio::signal_set hangups_;  // From the beginning, since an early one would end us.
+  ServiceManager service_;
+  std::chrono::steady_clock::time_point figures_time_ = std::chrono::steady_clock::now();
+  std::uint64_t figures_records_ = 0;
   bool stopping_ = false;
   asio::steady_timer ended_;
   std::size_t running_ = 0;

@@ -1,5 +1,6 @@
 #include "daemon/trace_router.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -218,7 +219,8 @@ asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(
 void TraceRouter::follow_in_place(TraceFormat format, const std::string& path) {
   if (feed_ && destination_ == Destination::in_place && feed_->tail().path() == path) return;
   if (feed_) retire_feed();
-  if (::access(path.c_str(), R_OK) != 0) {
+  // access() would leave our capabilities out, since it asks for the real user.
+  if (::faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) != 0) {
     blocked_ = system_error(errno, path).detail +
                ": qemond must be allowed to read the file that the trace goes to";
     return;

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <utility>
 
+#include "qmp/allowed_commands.hpp"
 #include "qmp/error.hpp"
 
 namespace qemon::qmp {
@@ -142,6 +143,8 @@ asio::awaitable<Error> Connection::run(Self self) {
 asio::awaitable<Result<json>> Connection::execute(Self self, std::string command, json arguments,
                                                   UniqueFd descriptor,
                                                   std::chrono::milliseconds deadline) {
+  if (const auto allowed = check_allowed(command, arguments); !allowed)
+    co_return wrap(allowed.error(), command);
   const auto id = self->session_.submit(command, arguments, std::move(descriptor));
   if (!id) co_return wrap(id.error(), command);
   const Leave leave{*self, *id};

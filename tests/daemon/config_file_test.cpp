@@ -35,6 +35,23 @@ class ConfigFile : public testing::Test {
   exporters::Mistakes mistakes_{path_};
 };
 
+TEST_F(ConfigFile, NamesTheGroupsThatMayControlAndRead) {
+  read("control_groups: [root, daemon]\nread_groups: [games]\n");
+
+  EXPECT_THAT(mistakes(), IsEmpty());
+  EXPECT_THAT(config_.control_groups, ElementsAre("root", "daemon"));
+  EXPECT_THAT(config_.read_groups, ElementsAre("games"));
+}
+
+TEST_F(ConfigFile, RefusesGroupsThatTheHostDoesNotHave) {
+  read("control_groups:\n  - root\n  - no-such-group-here\nread_groups: [nor-this-one]\n");
+
+  EXPECT_THAT(
+      mistakes(),
+      ElementsAre("3: control_groups: there is no group \"no-such-group-here\" on this host",
+                  "4: read_groups: there is no group \"nor-this-one\" on this host"));
+}
+
 TEST_F(ConfigFile, TellsEverythingThatTheCommandLineCan) {
   read(R"(listen: 127.0.0.1:9750
 control_socket: /run/q/control

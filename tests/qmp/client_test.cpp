@@ -38,6 +38,24 @@ TEST_F(ClientTest, ShakesHandsAndExecutes) {
   EXPECT_EQ(client->greeting().version, (Version{7, 2, 22}));
 }
 
+TEST_F(ClientTest, SendsNothingThatIsNotOnTheList) {
+  start([](Peer& peer) {
+    peer.handshake();
+    EXPECT_TRUE(peer.nothing_to_read(50ms));
+    peer.wait_for_client_to_leave();
+  });
+
+  const auto quit = execute("quit");
+  const auto human = execute("human-monitor-command", {{"command-line", "quit"}});
+
+  ASSERT_FALSE(quit);
+  EXPECT_EQ(quit.error().code, errc::invalid_argument);
+  EXPECT_EQ(quit.error().detail, "quit: not sent: qemon does not send this command to any monitor");
+  ASSERT_FALSE(human);
+  EXPECT_EQ(human.error().detail,
+            "human-monitor-command: not sent: qemon does not type this line into any monitor");
+}
+
 TEST_F(ClientTest, UnderstandsAPeerThatWritesByteByByte) {
   start([](Peer& peer) {
     peer.handshake();
@@ -48,7 +66,7 @@ TEST_F(ClientTest, UnderstandsAPeerThatWritesByteByByte) {
     peer.wait_for_client_to_leave();
   });
 
-  const auto answer = execute("x");
+  const auto answer = execute("query-name");
 
   ASSERT_TRUE(answer) << answer.error().detail;
   EXPECT_EQ(*answer, 5);
@@ -75,7 +93,7 @@ TEST_F(ClientTest, PipelinesManyCommandsWithAtMostEightOnTheWire) {
     peer.wait_for_client_to_leave();
   });
 
-  for (int i = 0; i < 300; ++i) spawn_execute("count", json{{"number", i}});
+  for (int i = 0; i < 300; ++i) spawn_execute("qom-get", json{{"number", i}});
   ASSERT_TRUE(run_until([this] { return results.size() == 300; }));
 
   std::set<int> numbers;
@@ -98,13 +116,13 @@ TEST_F(ClientTest, ACommandTimesOutAndItsLateReplyIsDropped) {
     peer.wait_for_client_to_leave();
   });
 
-  const auto slow = execute("query-block", nullptr, 20ms);
+  const auto slow = execute("query-blockstats", nullptr, 20ms);
   const auto quick = execute("query-status");
 
   ASSERT_FALSE(slow);
   EXPECT_EQ(slow.error().code, errc::timed_out);
   EXPECT_EQ(slow.error().detail,
-            "query-block: no answer within 20 ms: QEMU's main loop is blocked");
+            "query-blockstats: no answer within 20 ms: QEMU's main loop is blocked");
   ASSERT_TRUE(quick);
   EXPECT_EQ(*quick, "in time");
   EXPECT_EQ(client->statistics().timeouts, 1U);
@@ -121,19 +139,19 @@ TEST_F(ClientTest, ACommandThatWaitedInVainIsNeverSent) {
     EXPECT_TRUE(peer.nothing_to_read(100ms));
     for (const json& command : stuck) peer.reply(command, 1);
     const json next = peer.read();
-    EXPECT_EQ(next.at("execute"), "afterwards");
+    EXPECT_EQ(next.at("execute"), "query-name");
     peer.reply(next, 2);
     peer.wait_for_client_to_leave();
   });
-  for (int i = 0; i < 8; ++i) spawn_execute("stuck");
+  for (int i = 0; i < 8; ++i) spawn_execute("query-jobs");
 
-  const auto withdrawn = execute("withdrawn", nullptr, 20ms);
-  const auto afterwards = execute("afterwards");
+  const auto withdrawn = execute("query-kvm", nullptr, 20ms);
+  const auto afterwards = execute("query-name");
 
   ASSERT_FALSE(withdrawn);
   EXPECT_EQ(withdrawn.error().code, errc::timed_out);
   EXPECT_EQ(withdrawn.error().detail,
-            "withdrawn: not sent within 20 ms: QEMU has not answered earlier commands");
+            "query-kvm: not sent within 20 ms: QEMU has not answered earlier commands");
   EXPECT_TRUE(afterwards);
 }
 
@@ -333,7 +351,7 @@ TEST_F(ClientTest, ACallerMayCancelItsCommand) {
   });
   boost::asio::cancellation_signal signal;
   std::optional<Result<json>> cancelled;
-  boost::asio::co_spawn(context, client->execute("query-block", nullptr, 30s),
+  boost::asio::co_spawn(context, client->execute("query-blockstats", nullptr, 30s),
                         boost::asio::bind_cancellation_slot(
                             signal.slot(), [&cancelled](std::exception_ptr, Result<json> result) {
                               cancelled = std::move(result);
@@ -404,7 +422,7 @@ TEST_F(ClientTest, APeerThatDoesNotReadBlocksNobody) {
 
   // Each is more than a socket takes, so that the first is never written to its end.
   const json large = {{"text", std::string(1U << 20, 'x')}};
-  for (int i = 0; i < 3; ++i) spawn_execute("large", large, 200ms);
+  for (int i = 0; i < 3; ++i) spawn_execute("query-stats", large, 200ms);
   ASSERT_TRUE(run_until([this] { return results.size() == 3; }));
 
   for (const auto& result : results) {
@@ -462,8 +480,8 @@ TEST_F(ClientTest, KnowsItsPeerAndMeasuresRoundTrips) {
   std::vector<std::chrono::nanoseconds> measured;
   client->on_round_trip([&measured](std::chrono::nanoseconds taken) { measured.push_back(taken); });
 
-  ASSERT_TRUE(execute("a"));
-  ASSERT_TRUE(execute("b"));
+  ASSERT_TRUE(execute("query-name"));
+  ASSERT_TRUE(execute("query-uuid"));
 
   const auto statistics = client->statistics();
   ASSERT_EQ(measured.size(), 2U);

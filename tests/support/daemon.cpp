@@ -33,17 +33,15 @@ Finished run_qemon(const std::string& directory, const std::string& control_sock
 Qemond::Qemond(std::string directory, const QemondOptions& options)
     : directory_(std::move(directory)) {
   ProcessOptions process;
-  process.command = {QEMON_TEST_BIN_DIR "/qemond",
-                     "--listen",
-                     "127.0.0.1:0",
-                     "--control-socket",
-                     control_socket(),
-                     "--runtime-dir",
-                     runtime_dir()};
+  process.command = options.before;
+  process.command.insert(process.command.end(),
+                         {QEMON_TEST_BIN_DIR "/qemond", "--listen", "127.0.0.1:0",
+                          "--control-socket", control_socket(), "--runtime-dir", runtime_dir()});
   for (const auto& [name, address] : options.vms) {
     process.command.insert(process.command.end(), {"--vm", name + "=" + address});
   }
   process.command.insert(process.command.end(), options.arguments.begin(), options.arguments.end());
+  process.environment = options.environment;
   process.out = directory_ + "/qemond.out";
   process.err = directory_ + "/qemond.err";
   process_ = std::make_unique<Process>(std::move(process));

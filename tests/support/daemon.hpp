@@ -21,6 +21,8 @@ Finished run_qemon(const std::string& directory, const std::string& control_sock
 struct QemondOptions {
   std::vector<std::pair<std::string, std::string>> vms;  ///< Name and address.
   std::vector<std::string> arguments;                    ///< After all others.
+  std::vector<std::string> environment;                  ///< NAME=VALUE.
+  std::vector<std::string> before;  ///< A program that runs qemond, with its arguments.
 };
 
 /// A running qemond, serving when the constructor returns; ended by the destructor, which fails the

@@ -13,11 +13,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # `a|b` is satisfied by either; the first one that the distribution has is installed.
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
-  nlohmann-json3-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libcli11-dev libacl1-dev libyaml-cpp-dev zlib1g-dev
+  nlohmann-json3-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libcli11-dev libacl1-dev libsystemd-dev libyaml-cpp-dev zlib1g-dev
 )
 demo_packages=(qemu-system-x86 binutils curl)
 test_packages=(
-  git python3 curl acl binutils libgtest-dev libgmock-dev
+  git python3 curl acl systemd binutils libgtest-dev libgmock-dev
   'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'clang-14|clang'
   # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend.
   qemu-system-x86 dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev
