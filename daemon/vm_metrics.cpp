@@ -78,16 +78,27 @@ MetricFamily collect_events(const VmList& vms) {
   return family;
 }
 
+/// Of events that are or were sampled; `value` is a member of Sampler::Estimate.
+MetricFamily collect_estimates(const VmList& vms, MetricFamily family,
+                               double Sampler::Estimate::*value) {
+  for (const auto& vm : vms) {
+    for (const auto& estimate : vm->estimates())
+      add_sample(family, {{"vm", vm->name()}, {"event", vm->events().name(estimate.event)}},
+                 estimate.*value);
+  }
+  return family;
+}
+
 MetricFamily collect_enabled(const VmList& vms) {
-  auto family =
-      gauge_family("qemu_trace_event_enabled",
-                   "1 while a trace event is switched on. Only for events that are or were on.");
+  auto family = gauge_family(
+      "qemu_trace_event_enabled",
+      "1 while a trace event is switched on or sampled. Only for events that are or were on.");
   for (const auto& vm : vms) {
     for (trace::EventIndex event = 0; event < vm->events().size(); ++event) {
       const auto& state = vm->leases().at(event);
       if (!state.ever_on) continue;
       add_sample(family, {{"vm", vm->name()}, {"event", vm->events().name(event)}},
-                 state.on ? 1 : 0);
+                 state.on || vm->leases().sampling_of(event) ? 1 : 0);
     }
   }
   return family;
@@ -242,6 +253,20 @@ void add_vm_metrics(exporters::MetricsPage& page, const VmList& vms) {
             [](const Vm& vm) -> std::optional<double> { return vm.is_up() ? 1.0 : 0.0; });
   page.add([&vms] { return collect_info(vms); });
   page.add([&vms] { return collect_events(vms); });
+  page.add([&vms] {
+    return collect_estimates(
+        vms,
+        counter_family("qemu_trace_events_estimated_total",
+                       "Records that a sampled trace event would have had if it had been on all "
+                       "the time since it was sampled first, as its windows say."),
+        &Sampler::Estimate::total);
+  });
+  page.add([&vms] {
+    return collect_estimates(vms,
+                             counter_family("qemu_trace_event_observed_seconds_total",
+                                            "Time that a sampled trace event was on."),
+                             &Sampler::Estimate::observed_seconds);
+  });
   page.add([&vms] { return collect_enabled(vms); });
   page.add([&vms] { return collect_dropped(vms); });
   add_collector_metrics(page, vms);
