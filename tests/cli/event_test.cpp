@@ -10,6 +10,7 @@ using test::expect;
 using test::FakeDaemon;
 using test::run_qemon;
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 TEST(EventList, ShowsStateAndRecords) {
   FakeDaemon daemon;
@@ -239,10 +240,10 @@ TEST(EventCost, ShowsWhatWasMeasured) {
 
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(outcome.out,
-            "VM  EVENT    RECORDS/S  BYTES/S  DROPS             CPU  NOTE\n"
+            "VM  EVENT    RECORDS/S  BYTES/S  DROPS               CPU  NOTE\n"
             "w   exec_tb     123456  4938256      3  +3.1 % of a core\n"
-            "w   idle             0        0      0               -\n"
-            "w   busy           2.5        -      0               -  is on already\n");
+            "w   idle             0        0      0                 -\n"
+            "w   busy           2.5        -      0                 -  is on already\n");
   EXPECT_THAT(
       daemon.requests(),
       ElementsAre(R"(POST /v1/events/cost {"patterns":["exec_tb"],"seconds":0.1,"vm":"w"})"));
