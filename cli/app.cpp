@@ -24,6 +24,7 @@ constexpr const char* examples =
     "Examples:\n"
     "  qemon status                            what qemond watches, and how well\n"
     "  qemon event on 'virtio_blk_*' --vm web1 count these events on web1 from now on\n"
+    "  qemon event on exec_tb --sample 20ms/1s estimate the rate of a very frequent event\n"
     "  qemon pack on virtio-blk irq --for 10m  their metrics appear in /metrics\n"
     "  qemon lease list                        what is on for whom and until when\n"
     "  qemon event list --enabled              what is on, and how often it occurred\n"

@@ -20,6 +20,10 @@ class Client {
   [[nodiscard]] Result<nlohmann::ordered_json> get(const std::string& target) const;
   [[nodiscard]] Result<nlohmann::ordered_json> post(const std::string& target,
                                                     const nlohmann::ordered_json& body) const;
+  /// Another one, that waits longer for its answers.
+  [[nodiscard]] Client patient(std::chrono::milliseconds answer_max) const {
+    return Client(path_, answer_max);
+  }
 
  private:
   [[nodiscard]] Result<nlohmann::ordered_json> request(const char* method,

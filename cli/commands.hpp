@@ -69,6 +69,7 @@ struct Invocation {
   std::string address;
   bool enabled_only = false;
   std::string duration;
+  std::string sample;
   std::string lease;              ///< Its id.
   std::string runtime_directory;  ///< Of qemond.
   std::function<void(const Invocation&, Session&)> command;
@@ -83,6 +84,8 @@ struct Invocation {
 void add_status_command(CLI::App& app, Invocation& invocation);
 void add_vm_commands(CLI::App& app, Invocation& invocation);
 void add_event_commands(CLI::App& app, Invocation& invocation);
+/// Below `event`.
+void add_event_cost_command(CLI::App& event, Invocation& invocation);
 void add_replay_command(CLI::App& app, Invocation& invocation);
 void add_pack_commands(CLI::App& app, Invocation& invocation);
 void add_lease_commands(CLI::App& app, Invocation& invocation);

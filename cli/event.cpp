@@ -19,6 +19,11 @@ namespace {
 
 constexpr auto right = Table::Align::right;
 
+/// A sampled event goes on and off too often to be called by what it is now.
+std::string state_of(const Json& event) {
+  return sample_text(event).empty() ? text_at(event, "state") : "sampled";
+}
+
 std::string note_of(const Json& event) {
   std::string note;
   if (flag_at(event, "found_on")) note = "was on before qemond attached";
@@ -26,6 +31,8 @@ std::string note_of(const Json& event) {
     note += std::string(note.empty() ? "" : ", ") + "switched off by others";
   if (const std::string tripped = text_at(event, "tripped"); !tripped.empty())
     note += std::string(note.empty() ? "" : ", ") + "off until asked for again: " + tripped;
+  if (const std::string sample = sample_text(event); !sample.empty())
+    note += std::string(note.empty() ? "" : ", ") + "sampled " + sample;
   return note;
 }
 
@@ -47,7 +54,7 @@ void list_events(const Invocation& invocation, Session& session) {
   for (const Json& vm : array_at(*answer, "vms")) {
     const std::string name = text_at(vm, "vm");
     for (const Json& event : array_at(vm, "events")) {
-      table.add({name, text_at(event, "name"), text_at(event, "state"),
+      table.add({name, text_at(event, "name"), state_of(event),
                  flag_at(event, "held") ? "yes" : "no", std::to_string(count_at(event, "records")),
                  note_of(event)});
       any = true;
@@ -135,6 +142,7 @@ void switch_events(const Invocation& invocation, Session& session, const std::st
   body["action"] = action;
   body["patterns"] = invocation.patterns;
   add_length(invocation.duration, "for_seconds", body);
+  add_sample(invocation.sample, body);
   if (!invocation.vm.empty()) body["vm"] = invocation.vm;
   const Result<Json> answer = session.client().post("/v1/events", body);
   if (!answer) return session.fail(answer.error().detail);
@@ -188,6 +196,10 @@ void add_event_commands(CLI::App& app, Invocation& invocation) {
   add_for_option(*on, invocation,
                  "For how long: 30s, 10m, 2h, 1d or forever; otherwise as long as qemond is told "
                  "by --lease, one hour if it is not");
+  add_sample_option(*on, invocation,
+                    "On for a part of the time only, for instance 20ms/1s: for what occurs so "
+                    "often that all of it would slow the guest down",
+                    false);
   on->footer("Example:\n  qemon event on 'virtio_blk_*' apic_deliver_irq --vm web1 --for 10m");
   on->callback([&invocation] { invocation.command = switch_on; });
 
@@ -199,6 +211,7 @@ void add_event_commands(CLI::App& app, Invocation& invocation) {
       ->type_name("")
       ->check(not_empty());
   add_vm_option(*off, invocation, "Only on this VM (otherwise on all)");
+  add_event_cost_command(*event, invocation);
   off->footer("Example:\n  qemon event off '*'");
   off->callback([&invocation] { invocation.command = switch_off; });
 }

@@ -42,7 +42,10 @@ void list_leases(const Invocation& invocation, Session& session) {
     const auto remaining = number_at(lease, "remaining_seconds");
     std::string until = until_text(lease);
     if (remaining) until += " (" + human_seconds(*remaining) + ")";
-    table.add({std::to_string(count_at(lease, "id")), text_at(lease, "vm"), text_at(lease, "what"),
+    std::string what = text_at(lease, "what");
+    if (const std::string sample = sample_text(lease); !sample.empty())
+      what += ", sampled " + sample;
+    table.add({std::to_string(count_at(lease, "id")), text_at(lease, "vm"), what,
                std::to_string(array_at(lease, "events").size()), who(lease),
                since ? clock_text(*since, now()) : "-", until});
   }

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/sampling.hpp"
 #include "cli/commands.hpp"
 #include "cli/text.hpp"
 
@@ -17,6 +18,7 @@ namespace qemon::cli {
 namespace {
 
 constexpr const char* forever = "forever";
+constexpr const char* not_sampled = "off";
 
 /// For the parser: empty if it is a length.
 std::string check_length(const std::string& text) {
@@ -52,6 +54,38 @@ void add_length(const std::string& duration, const std::string& name, Json& body
   } else {
     body[name] = *seconds;
   }
+}
+
+void add_sample_option(CLI::App& command, Invocation& invocation, const std::string& help,
+                       bool off) {
+  const auto check = [off](const std::string& text) -> std::string {
+    if (off && text == not_sampled) return {};
+    const auto sampling = parse_sampling(text);
+    return sampling ? std::string() : "'" + printable(text) + "' " + sampling.error().detail;
+  };
+  command.add_option("--sample", invocation.sample, help)
+      ->type_name("ON/PERIOD")
+      ->check(CLI::Validator(check, ""));
+}
+
+void add_sample(const std::string& sample, Json& body) {
+  if (sample.empty()) return;
+  body["sample"] = nullptr;
+  const auto sampling = parse_sampling(sample);
+  if (!sampling) return;
+  body["sample"] = {{"on_seconds", static_cast<double>(sampling->on.count()) / 1000},
+                    {"period_seconds", static_cast<double>(sampling->period.count()) / 1000}};
+}
+
+std::string sample_text(const Json& object) {
+  const Json& sample = object_at(object, "sample");
+  const auto milliseconds = [&](const char* name) {
+    const double seconds = number_at(sample, name).value_or(0);
+    return std::chrono::milliseconds(seconds > 0 && seconds < 1e9 ? std::llround(seconds * 1000)
+                                                                  : 0);
+  };
+  const Sampling sampling{milliseconds("on_seconds"), milliseconds("period_seconds")};
+  return sampling.period.count() > 0 ? to_string(sampling) : std::string();
 }
 
 std::string clock_text(double seconds, double now) {

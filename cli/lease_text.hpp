@@ -21,6 +21,16 @@ void add_for_option(CLI::App& command, Invocation& invocation, const std::string
 /// empty, which leaves it to qemond.
 void add_length(const std::string& duration, const std::string& name, Json& body);
 
+/// Adds --sample ON/PERIOD; `off`: it may also be that.
+void add_sample_option(CLI::App& command, Invocation& invocation, const std::string& help,
+                       bool off);
+
+/// Adds the member `sample` to a request: how, or null for off; nothing if `sample` is empty.
+void add_sample(const std::string& sample, Json& body);
+
+/// "20ms/1s"; empty for what is not sampled.
+[[nodiscard]] std::string sample_text(const Json& object);
+
 /// "15:04:05" of today, "2026-11-25 15:04:05" of another day; `seconds` since 1970, local time.
 [[nodiscard]] std::string clock_text(double seconds, double now);
 

@@ -69,7 +69,10 @@ void show_pack(const Invocation& invocation, Session& session) {
   out << "  file    " << printable(text_at(*answer, "file")) << '\n';
   out << "  events ";
   for (const std::string& event : texts_at(*answer, "events")) out << ' ' << printable(event);
-  out << "\n\n";
+  out << '\n';
+  if (const std::string sample = sample_text(*answer); !sample.empty())
+    out << "  sample  " << sample << '\n';
+  out << '\n';
   Table table({{"METRIC"}, {"KIND"}, {"LABELS"}, {"HELP"}});
   for (const Json& metric : array_at(*answer, "metrics")) {
     std::string labels = "vm";
@@ -116,6 +119,7 @@ void switch_packs(const Invocation& invocation, Session& session, const std::str
   body["action"] = action;
   body["packs"] = invocation.packs;
   add_length(invocation.duration, "for_seconds", body);
+  add_sample(invocation.sample, body);
   if (!invocation.vm.empty()) body["vm"] = invocation.vm;
   const Result<Json> answer = session.client().post("/v1/packs", body);
   if (!answer) return session.fail(answer.error().detail);
@@ -172,6 +176,10 @@ void add_pack_commands(CLI::App& app, Invocation& invocation) {
   add_for_option(*on, invocation,
                  "For how long: 30s, 10m, 2h, 1d or forever; otherwise as long as qemond is told "
                  "by --lease, one hour if it is not");
+  add_sample_option(*on, invocation,
+                    "Its events on for a part of the time only, for instance 20ms/1s, or off for "
+                    "all the time; otherwise as the pack says",
+                    true);
   add_switch_command(*pack, "off",
                      "Switch a pack's events off again, but for those that somebody else wants",
                      invocation, switch_off);

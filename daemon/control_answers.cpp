@@ -14,6 +14,23 @@ namespace {
 
 constexpr std::size_t names_max = 1000;
 
+/// What the member "sample" asks for; null is not to sample.
+Result<std::optional<Sampling>> parse_sample(const json& value) {
+  if (value.is_null()) return std::optional<Sampling>();
+  const auto milliseconds = [&](const char* name) {
+    const auto found = value.is_object() ? value.find(name) : value.end();
+    const double seconds = found != value.end() && found->is_number() ? found->get<double>() : 0;
+    return std::chrono::milliseconds(seconds > 0 && seconds < 1e6 ? std::llround(seconds * 1000)
+                                                                  : 0);
+  };
+  const Sampling sampling{milliseconds("on_seconds"), milliseconds("period_seconds")};
+  const auto checked = check_sampling(sampling);
+  if (!checked)
+    return Error{"\"sample\" must be null or have \"on_seconds\" and \"period_seconds\": " +
+                 checked.error().detail};
+  return std::optional<Sampling>(sampling);
+}
+
 }  // namespace
 
 HttpResponse answer(const json& body, unsigned status) {
@@ -47,6 +64,22 @@ json parse_body(const HttpRequest& request) {
   return body.is_object() ? body : json(json::value_t::discarded);
 }
 
+Result<std::vector<std::string>> parse_names(const json& body, const std::string& list,
+                                             const std::string& what) {
+  const auto names = body.find(list);
+  if (names == body.end() || !names->is_array() || names->empty() || names->size() > names_max) {
+    return Error{"\"" + list + "\" must be an array of 1 to " + std::to_string(names_max) + " " +
+                 what};
+  }
+  std::vector<std::string> parsed;
+  for (const auto& name : *names) {
+    if (!name.is_string() || name.get_ref<const std::string&>().empty())
+      return Error{"\"" + list + "\" holds something else than " + what};
+    parsed.push_back(name.get<std::string>());
+  }
+  return parsed;
+}
+
 Result<SwitchWish> parse_wish(const HttpRequest& request, const std::string& list,
                               const std::string& what, LeaseLength default_length) {
   const auto body = parse_body(request);
@@ -54,18 +87,11 @@ Result<SwitchWish> parse_wish(const HttpRequest& request, const std::string& lis
   const auto action = body.find("action");
   if (action == body.end() || (*action != "on" && *action != "off"))
     return Error{"\"action\" must be \"on\" or \"off\""};
-  const auto names = body.find(list);
-  if (names == body.end() || !names->is_array() || names->empty() || names->size() > names_max) {
-    return Error{"\"" + list + "\" must be an array of 1 to " + std::to_string(names_max) + " " +
-                 what};
-  }
   SwitchWish wish;
   wish.on = *action == "on";
-  for (const auto& name : *names) {
-    if (!name.is_string() || name.get_ref<const std::string&>().empty())
-      return Error{"\"" + list + "\" holds something else than " + what};
-    wish.names.push_back(name.get<std::string>());
-  }
+  auto names = parse_names(body, list, what);
+  if (!names) return names.error();
+  wish.names = std::move(*names);
   auto vm = parse_vm(body);
   if (!vm) return vm.error();
   wish.vm = std::move(*vm);
@@ -74,6 +100,11 @@ Result<SwitchWish> parse_wish(const HttpRequest& request, const std::string& lis
     auto parsed = parse_length(*length, "for_seconds");
     if (!parsed) return parsed.error();
     wish.length = *parsed;
+  }
+  if (const auto sample = body.find("sample"); sample != body.end()) {
+    auto parsed = parse_sample(*sample);
+    if (!parsed) return parsed.error();
+    wish.sample = {true, *parsed};
   }
   return wish;
 }

@@ -26,6 +26,7 @@ struct SwitchWish {
   std::vector<std::string> names;  ///< Patterns of events, or packs.
   std::string vm;                  ///< Empty for all.
   LeaseLength length;
+  SampleWish sample;
 };
 
 /// `list`: the member that holds the names, and `what` they are. `default_length`: that of a lease
@@ -33,6 +34,10 @@ struct SwitchWish {
 [[nodiscard]] Result<SwitchWish> parse_wish(const HttpRequest& request, const std::string& list,
                                             const std::string& what, LeaseLength default_length);
 
+/// The array of names that the member `list` holds.
+[[nodiscard]] Result<std::vector<std::string>> parse_names(const nlohmann::json& body,
+                                                           const std::string& list,
+                                                           const std::string& what);
 /// The member "vm"; empty if there is none.
 [[nodiscard]] Result<std::string> parse_vm(const nlohmann::json& body);
 /// A number of seconds, or null for forever.

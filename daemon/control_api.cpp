@@ -64,6 +64,10 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
     if (!post) co_return wrong_method("POST");
     co_return co_await change_lease(std::move(request));
   }
+  if (path.size() == 3 && path[0] == "v1" && path[1] == "events" && path[2] == "cost") {
+    if (!post) co_return wrong_method("POST");
+    co_return co_await measure_events(std::move(request));
+  }
   if (path.size() == 3 && path[0] == "v1" && path[1] == "packs")
     co_return get ? show_pack(path[2]) : wrong_method("GET");
   if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "release") {
@@ -126,8 +130,9 @@ asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
   std::vector<std::pair<std::shared_ptr<Vm>, std::shared_ptr<Vm::SwitchRequest>>> asked;
   for (const auto& vm : fleet_.vms()) {
     if (!wish->vm.empty() && vm->name() != wish->vm) continue;
-    asked.emplace_back(vm, wish->on ? vm->ask_for_events(wish->names, asker, wish->length)
-                                    : vm->ask_events_off(wish->names));
+    asked.emplace_back(vm, wish->on
+                               ? vm->ask_for_events(wish->names, asker, wish->length, wish->sample)
+                               : vm->ask_events_off(wish->names));
   }
   auto list = json::array();
   for (auto& [vm, pending] : asked) {
@@ -162,8 +167,9 @@ asio::awaitable<HttpResponse> ControlApi::switch_packs(HttpRequest request) {
   std::vector<std::pair<std::shared_ptr<Vm>, std::shared_ptr<Vm::SwitchRequest>>> asked;
   for (const auto& vm : fleet_.vms()) {
     if (!wish->vm.empty() && vm->name() != wish->vm) continue;
-    asked.emplace_back(vm, wish->on ? vm->ask_for_packs(wish->names, asker, wish->length)
-                                    : vm->ask_packs_off(wish->names));
+    asked.emplace_back(vm, wish->on
+                               ? vm->ask_for_packs(wish->names, asker, wish->length, wish->sample)
+                               : vm->ask_packs_off(wish->names));
   }
   auto list = json::array();
   for (auto& [vm, pending] : asked) {

@@ -39,6 +39,7 @@ class ControlApi {
 
  private:
   boost::asio::awaitable<HttpResponse> switch_events(HttpRequest request);
+  boost::asio::awaitable<HttpResponse> measure_events(HttpRequest request);
   boost::asio::awaitable<HttpResponse> switch_packs(HttpRequest request);
   boost::asio::awaitable<HttpResponse> list_packs(HttpRequest request);
   [[nodiscard]] HttpResponse show_pack(const std::string& name) const;

@@ -23,6 +23,9 @@ json to_json(const JournaledLease& lease) {
   object["uid"] = lease.uid ? json(*lease.uid) : json(nullptr);
   object["since"] = nanoseconds(lease.since);
   object["until"] = lease.until ? json(nanoseconds(*lease.until)) : json(nullptr);
+  if (lease.sampling)
+    object["sample"] = {{"on_ms", lease.sampling->on.count()},
+                        {"period_ms", lease.sampling->period.count()}};
   object["events"] = lease.events;
   return object;
 }
@@ -95,6 +98,16 @@ JournaledLease read_lease(const json& object, Reader& reader) {
   reader.optional_number(object, "until", until);
   lease.since = BootClock::time_point(std::chrono::nanoseconds(since));
   if (until) lease.until = BootClock::time_point(std::chrono::nanoseconds(*until));
+  // Journals of qemonds that could not sample have none.
+  if (const auto* sample = reader.member(object, "sample"); sample != nullptr) {
+    std::int64_t on = 0;
+    std::int64_t period = 0;
+    reader.number(*sample, "on_ms", on);
+    reader.number(*sample, "period_ms", period);
+    const Sampling sampling{std::chrono::milliseconds(on), std::chrono::milliseconds(period)};
+    if (period != 0 && !check_sampling(sampling)) reader.fail("sample");
+    lease.sampling = sampling;
+  }
   reader.texts(object, "events", lease.events);
   return lease;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/sampling.hpp"
 #include "daemon/boot_clock.hpp"
 
 namespace qemon::daemon {
@@ -22,6 +23,7 @@ struct JournaledLease {
   std::optional<uid_t> uid;  ///< Absent for the configuration.
   BootClock::time_point since;
   std::optional<BootClock::time_point> until;  ///< Absent: until it is ended.
+  std::optional<Sampling> sampling;
   std::vector<std::string> events;
 
   bool operator==(const JournaledLease&) const = default;

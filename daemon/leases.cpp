@@ -8,7 +8,7 @@ namespace {
 
 bool says_nothing(const EventSwitch& state) {
   return !state.on && !state.ours && !state.found_on && !state.switched_off_by_others &&
-         state.tripped.empty() && !state.ever_on && state.holders.empty();
+         state.tripped.empty() && !state.ever_on && !state.in_window && state.holders.empty();
 }
 
 }  // namespace
@@ -119,7 +119,7 @@ std::set<std::string> Leases::packs() const {
 
 void Leases::forget_process() {
   for (auto& [event, state] : switches_)
-    state.on = state.ours = state.found_on = state.switched_off_by_others = false;
+    state.on = state.ours = state.found_on = state.switched_off_by_others = state.in_window = false;
   std::erase_if(switches_, [](const auto& each) { return says_nothing(each.second); });
   unavailable_ = {};
 }
@@ -153,12 +153,14 @@ void Leases::found_off_by_others(trace::EventIndex event) {
 bool Leases::observe(trace::EventIndex event, bool on) {
   const auto known = switches_.find(event);
   if ((known != switches_.end() && known->second.on) == on) return false;
+  // A sampled event is off most of the time anyway.
+  const bool wanted_on = !on && wanted(event, at(event));
   change(event, [&](EventSwitch& state) {
     state.on = on;
     state.found_on = on;
     state.ours = false;
     state.ever_on |= on;
-    state.switched_off_by_others = !on && !state.holders.empty();
+    state.switched_off_by_others = wanted_on;
   });
   return true;
 }
@@ -182,9 +184,44 @@ void Leases::refused(trace::EventIndex event) {
   change(event, [](EventSwitch& state) { state.ours = false; });
 }
 
-bool Leases::wanted(trace::EventIndex event, const EventSwitch& state) const {
+void Leases::set_window(trace::EventIndex event, bool open) {
+  change(event, [&](EventSwitch& state) { state.in_window = open; });
+}
+
+std::optional<Sampling> Leases::sampling_of(const EventSwitch& state) const {
+  std::optional<Sampling> most;
+  for (const auto id : state.holders) {
+    const auto& sampling = leases_.at(id).sampling;
+    if (!sampling) return std::nullopt;
+    // One that measures takes turns of its own with an event that nobody else has.
+    if (!most || sampling->period.count() == 0 || sampling->share() > most->share())
+      most = sampling;
+  }
+  return most;
+}
+
+std::optional<Sampling> Leases::sampling_of(trace::EventIndex event) const {
+  const auto found = switches_.find(event);
+  if (found == switches_.end() || !held(event, found->second)) return std::nullopt;
+  return sampling_of(found->second);
+}
+
+std::vector<trace::EventIndex> Leases::sampled() const {
+  std::vector<trace::EventIndex> events;
+  for (const auto& [event, state] : switches_)
+    if (held(event, state) && sampling_of(state)) events.push_back(event);
+  return events;
+}
+
+/// Somebody wants it, all the time or sampled.
+bool Leases::held(trace::EventIndex event, const EventSwitch& state) const {
   return !state.holders.empty() && !state.switched_off_by_others && state.tripped.empty() &&
          !is_unavailable(event);
+}
+
+/// It is to be on now.
+bool Leases::wanted(trace::EventIndex event, const EventSwitch& state) const {
+  return held(event, state) && (state.in_window || !sampling_of(state));
 }
 
 std::vector<SwitchChange> Leases::changes() const {
@@ -219,7 +256,7 @@ std::size_t Leases::count_held() const {
 
 bool Leases::any_wanted() const {
   return std::any_of(switches_.begin(), switches_.end(),
-                     [&](const auto& each) { return wanted(each.first, each.second); });
+                     [&](const auto& each) { return held(each.first, each.second); });
 }
 
 std::vector<trace::EventIndex> Leases::ours() const {

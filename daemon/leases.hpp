@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/sampling.hpp"
 #include "daemon/boot_clock.hpp"
 #include "trace/event_table.hpp"
 
@@ -30,6 +31,12 @@ struct Asker {
 /// "alice(1000)", "configuration".
 [[nodiscard]] std::string to_string(const Asker& asker);
 
+/// How the events of a lease are to be sampled.
+struct SampleWish {
+  bool told = false;                 ///< False: as the pack says, and events not at all.
+  std::optional<Sampling> sampling;  ///< Absent: not at all.
+};
+
 /// Events that somebody wants on for a while.
 struct Lease {
   LeaseId id = 0;
@@ -38,7 +45,10 @@ struct Lease {
   std::string pack;                   ///< Or the pack that needs them.
   BootClock::time_point since;
   std::optional<BootClock::time_point> until;  ///< Absent: until somebody ends it.
-  std::set<trace::EventIndex> events;          ///< A pack may have none that the VM knows.
+  /// Its events are on for windows only. A period of 0: only while qemond measures what they cost,
+  /// which is nothing to go on with after a crash.
+  std::optional<Sampling> sampling;
+  std::set<trace::EventIndex> events;  ///< A pack may have none that the VM knows.
 };
 
 /// What it is for: "virtio_blk_* apic_*", "pack irq".
@@ -56,6 +66,7 @@ struct EventSwitch {
       false;  ///< Held, but somebody else switched it off: respected until asked for again.
   std::string tripped;           ///< Held, but too much: why it is off until it is asked for again.
   bool ever_on = false;          ///< Was on at some time since qemond knows the VM.
+  bool in_window = false;        ///< Sampled, and this is a time when it is to be on.
   std::vector<LeaseId> holders;  ///< The leases that want it on, each once.
 };
 
@@ -127,6 +138,13 @@ class Leases {
     for (const auto& [event, state] : switches_)
       if (state.ever_on) take(event, state.on);
   }
+  /// A window of a sampled event begins or ends.
+  void set_window(trace::EventIndex event, bool open);
+  /// How it is sampled: as the lease wants that wants most of it. Nothing if nobody wants it, or
+  /// somebody wants all of it.
+  [[nodiscard]] std::optional<Sampling> sampling_of(trace::EventIndex event) const;
+  /// Events that are sampled, whether they are on now or not.
+  [[nodiscard]] std::vector<trace::EventIndex> sampled() const;
 
   [[nodiscard]] std::size_t count_on() const;
   /// Events that are on because of us.
@@ -150,7 +168,9 @@ class Leases {
   [[nodiscard]] bool is_unavailable(trace::EventIndex event) const {
     return event < unavailable_.size() && unavailable_[event];
   }
+  [[nodiscard]] bool held(trace::EventIndex event, const EventSwitch& state) const;
   [[nodiscard]] bool wanted(trace::EventIndex event, const EventSwitch& state) const;
+  [[nodiscard]] std::optional<Sampling> sampling_of(const EventSwitch& state) const;
   template <typename Predicate>
   [[nodiscard]] std::vector<trace::EventIndex> events_that(Predicate predicate) const;
 

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <ctime>
+#include <random>
 
 #include "daemon/event_pattern.hpp"
 #include "daemon/put_back.hpp"
@@ -33,6 +34,11 @@ constexpr auto good_session = 10s;
 // How often a trace file is looked at. A quarter of the 250 ms within which a record is to be in
 // /metrics.
 constexpr auto feed_interval = 60ms;
+
+// While a window lasts that is over before this, the monitor is left to it.
+constexpr auto short_window = 100ms;
+// But not for longer than this; so it is also while events are measured.
+constexpr auto disturb_at_last = 300ms;
 
 std::int64_t nanoseconds_now(clockid_t clock) {
   timespec now{};
@@ -66,7 +72,10 @@ Vm::Vm(asio::any_io_executor executor, VmConfig config, std::string name,
       wake_timer_(executor),
       feed_timer_(executor),
       backoff_(backoff_first),
-      collectors_(environment.texts) {
+      collectors_(environment.texts),
+      sampler_([engine = std::mt19937_64(std::random_device()())]() mutable {
+        return std::generate_canonical<double, 53>(engine);
+      }) {
   collectors_.set_vm(name_);
 }
 
@@ -175,6 +184,7 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
   settled_ = true;
   set_state(VmState::attached, {});
   next_poll_time_ = Clock::now() + 1s;
+  sampler_.resume(Clock::now());
   auto collecting = co_await begin_collecting(client);
   if (!collecting) note_failure(collecting.error());
   while (state_ == VmState::attached && !stopping_ && !session_ended_) {
@@ -183,6 +193,18 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
     if (end_leases_that_are_over() || has_tripped) {
       going = co_await reconcile(client, nullptr);
       if (!going) note_failure(going.error());
+    }
+    going = co_await sample_if_due(client);
+    if (!going) note_failure(going.error());
+    going = co_await measure_if_due(client);
+    if (!going) note_failure(going.error());
+    const auto now = Clock::now();
+    const bool undisturbed = sampler_.closes_before(now + short_window) || measuring();
+    if (undisturbed && now < next_poll_time_ + disturb_at_last) {
+      // What else there is to ask would make the window longer than it is to be.
+      if (requests_.empty() && !session_ended_ && !stopping_ && state_ == VmState::attached)
+        co_await wait(std::min(sampler_.next(), next_measuring()));
+      continue;
     }
     going = co_await flush_if_due(client);
     if (!going) note_failure(going.error());
@@ -195,9 +217,11 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
     if (!requests_.empty() || session_ended_ || stopping_ || state_ != VmState::attached) continue;
     auto next = std::min(next_poll_time_, next_flush_time_);
     if (answering_) next = std::min(next, collectors_.next_due());
-    next = std::min(next, next_lease_end_here());
+    next = std::min({next, next_lease_end_here(), sampler_.next(), next_measuring()});
     co_await wait(next);
   }
+  if (!session_ended_ && !stopping_) co_await abandon_measuring(client);
+  if (!session_ended_ && !stopping_) co_await close_windows(client);
   const bool works = !session_ended_ && answering_;
   if (works) co_await collectors_.finish(client, *identity_, process_);
   collectors_.end_session();
@@ -296,9 +320,10 @@ std::vector<EventRow> Vm::list_events(const std::string& pattern, bool enabled_o
   if (known_events_ == 0) return rows;
   for (trace::EventIndex event = 0; event < events_.size(); ++event) {
     const auto& state = leases_.at(event);
-    if (enabled_only && !state.on) continue;
+    const auto sampling = leases_.sampling_of(event);
+    if (enabled_only && !state.on && !sampling) continue;
     if (!pattern.empty() && !matches_event_pattern(pattern, events_.name(event))) continue;
-    rows.push_back({events_.name(event), state, engine_.counters().count(event)});
+    rows.push_back({events_.name(event), state, engine_.counters().count(event), sampling});
   }
   std::sort(rows.begin(), rows.end(),
             [](const EventRow& a, const EventRow& b) { return a.name < b.name; });

@@ -22,11 +22,13 @@
 #include "daemon/catalog_finder.hpp"
 #include "daemon/collector_runner.hpp"
 #include "daemon/config.hpp"
+#include "daemon/event_cost.hpp"
 #include "daemon/journal.hpp"
 #include "daemon/lease_length.hpp"
 #include "daemon/leases.hpp"
 #include "daemon/qmp_event_counters.hpp"
 #include "daemon/run_state.hpp"
+#include "daemon/sampler.hpp"
 #include "daemon/trace_completeness.hpp"
 #include "daemon/trace_router.hpp"
 #include "exporters/engine.hpp"
@@ -82,6 +84,7 @@ struct EventRow {
   std::string_view name;  ///< Lives as long as the VM.
   EventSwitch state;
   std::uint64_t records = 0;
+  std::optional<Sampling> sampling;
 };
 
 /// What a pack is on one VM, as `qemon pack list` shows it.
@@ -158,13 +161,13 @@ class Vm {
   /// asker only gives the lease that runs another end. Returns at once, so that several VMs can be
   /// asked before one is waited for.
   std::shared_ptr<SwitchRequest> ask_for_events(std::vector<std::string> patterns, Asker asker,
-                                                LeaseLength length);
+                                                LeaseLength length, SampleWish sample);
   /// Asks to take matching events out of all leases but those of packs. Answered like the other.
   std::shared_ptr<SwitchRequest> ask_events_off(std::vector<std::string> patterns);
   /// Asks to switch packs on; all of them must be in the library. A pack has a lease of its own on
   /// the events that it needs, for each asker. Answered like the other.
   std::shared_ptr<SwitchRequest> ask_for_packs(std::vector<std::string> names, Asker asker,
-                                               LeaseLength length);
+                                               LeaseLength length, SampleWish sample);
   /// Asks to end all leases on these packs.
   std::shared_ptr<SwitchRequest> ask_packs_off(std::vector<std::string> names);
   /// Ends a lease, or all of them, at once, and asks to switch off what nobody wants any more. If
@@ -177,6 +180,13 @@ class Vm {
   void packs_changed();
   /// Waits until QEMU has been told, at most until a deadline of some seconds after the asking.
   boost::asio::awaitable<SwitchReport> switched(std::shared_ptr<SwitchRequest> request);
+  /// A wish to know what events cost, on its way to `run`.
+  struct CostRequest;
+  /// Asks to switch each event that matches on and off in windows of this length.
+  std::shared_ptr<CostRequest> ask_for_cost(std::vector<std::string> patterns, Asker asker,
+                                            std::chrono::milliseconds sample);
+  /// Waits for the end of it.
+  boost::asio::awaitable<CostReport> measured(std::shared_ptr<CostRequest> request);
   /// Closes the monitor session for `duration`, so that another client can use the monitor; tracing
   /// goes on.
   void release(std::chrono::milliseconds duration);
@@ -214,6 +224,8 @@ class Vm {
   [[nodiscard]] PackFit fit(const exporters::Pack& pack) const;
   [[nodiscard]] const MonitorTotals& monitor_totals() const { return monitor_totals_; }
   [[nodiscard]] FeedTotals trace_totals() const;
+  /// What sampling says about each event that is or was sampled.
+  [[nodiscard]] std::vector<Sampler::Estimate> estimates() const;
   /// How old the newest decoded record is while more waits to be read; 0 when nothing waits; absent
   /// without times.
   [[nodiscard]] std::optional<double> lag_seconds() const;
@@ -244,6 +256,21 @@ class Vm {
   boost::asio::awaitable<Result<void>> answer(qmp::Client& client, SwitchRequest& request);
   [[nodiscard]] std::vector<std::string> names_to_switch_on() const;
   boost::asio::awaitable<Result<void>> catch_up(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> sample_if_due(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> switch_windows(qmp::Client& client, Sampler::Turn turn);
+  boost::asio::awaitable<void> close_windows(qmp::Client& client);
+  void update_sampling();
+  boost::asio::awaitable<Result<void>> measure_if_due(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> measure(qmp::Client& client, CostRequest& request);
+  boost::asio::awaitable<Result<void>> begin_measuring(qmp::Client& client, CostRequest& request);
+  boost::asio::awaitable<Result<void>> begin_window(qmp::Client& client, CostRequest& request);
+  boost::asio::awaitable<Result<void>> end_window(qmp::Client& client, CostRequest& request);
+  boost::asio::awaitable<void> abandon_measuring(qmp::Client& client);
+  void next_measured(CostRequest& request);
+  void refuse_cost(const std::string& why);
+  [[nodiscard]] std::chrono::steady_clock::time_point next_measuring() const;
+  [[nodiscard]] bool measuring() const;
+  [[nodiscard]] RecordsRead records_read(trace::EventIndex event) const;
   boost::asio::awaitable<Result<void>> flush_if_due(qmp::Client& client);
   boost::asio::awaitable<Result<void>> poll_if_due(qmp::Client& client);
   boost::asio::awaitable<Result<void>> refresh_states(qmp::Client& client,
@@ -262,7 +289,7 @@ class Vm {
   bool settle_packs_off(const SwitchRequest& request, SwitchReport& report);
   [[nodiscard]] std::vector<std::string> events_of_wish(const SwitchRequest& request) const;
   GrantedLease grant(const Asker& asker, std::vector<std::string> patterns, std::string pack,
-                     LeaseLength length);
+                     LeaseLength length, std::optional<Sampling> sampling);
   void end_leases(const std::vector<LeaseId>& ids, SwitchReport* report);
   bool end_leases_that_are_over();
   void end_all_leases();
@@ -324,6 +351,7 @@ class Vm {
   FoundCatalog catalog_;
   exporters::Engine engine_{events_};
   Leases leases_;
+  Sampler sampler_;
   bool states_known_ = false;  // leases_ knows the switches of the present process.
   std::unique_ptr<TraceRouter> router_;
   bool attached_by_command_ = false;
@@ -337,6 +365,7 @@ class Vm {
 
   std::deque<std::shared_ptr<SwitchRequest>>
       requests_;  // Shared with the coroutine that waits for the answer.
+  std::deque<std::shared_ptr<CostRequest>> cost_requests_;  // Likewise.
   std::chrono::steady_clock::time_point last_look_time_{};  // At all events.
   std::chrono::steady_clock::time_point next_poll_time_{};
   std::chrono::steady_clock::time_point next_flush_time_{};
@@ -348,6 +377,7 @@ class Vm {
   bool has_tripped_ = false;  // The session has something to switch off.
   std::chrono::steady_clock::time_point next_watch_time_{};
   std::optional<std::uint64_t> size_when_switched_on_;  // Of a file followed in place.
+  bool sampled_since_then_ = false;  // So nothing of ours being on is no new beginning.
 };
 
 }  // namespace qemon::daemon

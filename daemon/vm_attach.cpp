@@ -74,6 +74,8 @@ asio::awaitable<void> Vm::end_process() {
   }
   engine_.discard_pairs();
   leases_.forget_process();
+  for (const auto event : sampler_.followed())
+    sampler_.follow(event, Sampler::Mode::off, {}, false, records_read(event), Clock::now());
   states_known_ = false;
   budget_.restart();
   size_when_switched_on_.reset();

@@ -14,8 +14,11 @@ void Vm::take_up(JournalEntry entry) {
   // Times of another boot mean nothing here, and its QEMUs are gone.
   if (entry.boot != boot_id()) return;
   for (const auto& journaled : entry.leases) {
+    // What it measured, nobody waits for any more.
+    if (journaled.sampling && journaled.sampling->period.count() == 0) continue;
     Lease lease;
     lease.id = journaled.id;
+    lease.sampling = journaled.sampling;
     lease.asker = {journaled.user, journaled.uid};
     lease.patterns = journaled.patterns;
     lease.pack = journaled.pack;
@@ -74,10 +77,24 @@ JournalEntry Vm::journal_entry() const {
   } else {
     if (process_) entry.process = JournaledProcess{process_->pid, process_->start_ticks};
     entry.threads = thread_ids_;
-    for (const auto event : leases_.ours()) entry.on.push_back(events_.name(event));
+    // A sampled event counts as about to be on for as long as its lease runs, so that the journal
+    // is not written anew for each window.
+    const auto sampled = leases_.sampled();
+    const auto is_sampled = [&](trace::EventIndex event) {
+      return std::binary_search(sampled.begin(), sampled.end(), event);
+    };
+    for (const auto event : leases_.ours())
+      if (!is_sampled(event)) entry.on.push_back(events_.name(event));
     for (const auto event : leases_.off_by_others())
       entry.off_by_others.push_back(events_.name(event));
-    if (states_known_) entry.about_to_be_on = names_to_switch_on();
+    if (states_known_) {
+      for (const auto& change : leases_.changes())
+        if (change.enable && !is_sampled(change.event))
+          entry.about_to_be_on.push_back(events_.name(change.event));
+      for (const auto event : sampled)
+        if (const auto state = leases_.at(event); !state.on || state.ours)
+          entry.about_to_be_on.push_back(events_.name(event));
+    }
     if (!probe_event_.empty()) entry.about_to_be_on.push_back(probe_event_);
     if (router_) entry.trace = router_->to_put_back(states_known_ && leases_.any_wanted());
   }
@@ -96,6 +113,7 @@ JournalEntry Vm::journal_entry() const {
     journaled.uid = lease.asker.uid;
     journaled.since = lease.since;
     journaled.until = lease.until;
+    journaled.sampling = lease.sampling;
     for (const auto event : lease.events) journaled.events.push_back(events_.name(event));
   }
   return entry;

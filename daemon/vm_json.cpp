@@ -93,6 +93,12 @@ json granted(const std::optional<GrantedLease>& lease) {
   return object;
 }
 
+json sample_json(const std::optional<Sampling>& sampling) {
+  if (!sampling) return nullptr;
+  return {{"on_seconds", static_cast<double>(sampling->on.count()) / 1000},
+          {"period_seconds", static_cast<double>(sampling->period.count()) / 1000}};
+}
+
 std::string_view state_of(const EventSwitch& state) {
   if (state.unavailable) return "unavailable";
   return state.on ? "enabled" : "disabled";
@@ -134,7 +140,8 @@ json to_json(const EventRow& row) {
           {"found_on", row.state.found_on},
           {"switched_off_by_others", row.state.switched_off_by_others},
           {"tripped", row.state.tripped.empty() ? json(nullptr) : json(row.state.tripped)},
-          {"records", row.records}};
+          {"records", row.records},
+          {"sample", sample_json(row.sampling)}};
 }
 
 json to_json(const Vm& vm, const Lease& lease) {
@@ -146,6 +153,7 @@ json to_json(const Vm& vm, const Lease& lease) {
   object["pack"] = lease.pack.empty() ? json(nullptr) : json(lease.pack);
   object["user"] = lease.asker.user;
   object["uid"] = or_null(lease.asker.uid);
+  object["sample"] = sample_json(lease.sampling);
   object["since"] = unix_time(lease.since);
   add_end(object, lease.until);
   std::set<std::string> events;
@@ -175,6 +183,21 @@ json to_json(const std::string& vm, const SwitchReport& report) {
           {"error", report.error}};
 }
 
+json to_json(const std::string& vm, const CostReport& report) {
+  auto events = json::array();
+  for (const auto& cost : report.events)
+    events.push_back({{"name", cost.event},
+                      {"records_per_second", cost.records_per_second},
+                      {"bytes_per_second", or_null(cost.bytes_per_second)},
+                      {"dropped", cost.dropped},
+                      {"cpu_cores", or_null(cost.cpu_cores)},
+                      {"note", cost.note}});
+  return {{"vm", vm},
+          {"events", std::move(events)},
+          {"unknown", report.unknown},
+          {"error", report.error}};
+}
+
 json to_json(const std::string& vm, const PackFit& fit) {
   return {{"vm", vm},
           {"on", fit.on},
@@ -196,9 +219,13 @@ json to_json(const exporters::Pack& pack) {
     for (const auto* choices : {&rule.events, &rule.ends})
       for (const auto& choice : *choices) events.insert(choice.names.begin(), choice.names.end());
   }
-  return {{"name", pack.name}, {"help", pack.help},
-          {"file", pack.file}, {"only_replay", pack.exec_log},
-          {"events", events},  {"metrics", std::move(metrics)}};
+  return {{"name", pack.name},
+          {"help", pack.help},
+          {"file", pack.file},
+          {"only_replay", pack.exec_log},
+          {"sample", sample_json(pack.sampling)},
+          {"events", events},
+          {"metrics", std::move(metrics)}};
 }
 
 }  // namespace qemon::daemon

@@ -10,6 +10,7 @@ struct Pack;
 namespace qemon::daemon {
 
 class Vm;
+struct CostReport;
 struct EventRow;
 struct PackFit;
 struct Lease;
@@ -19,6 +20,7 @@ struct SwitchReport;
 [[nodiscard]] nlohmann::json to_json(const EventRow& row);
 [[nodiscard]] nlohmann::json to_json(const Vm& vm, const Lease& lease);
 [[nodiscard]] nlohmann::json to_json(const std::string& vm, const SwitchReport& report);
+[[nodiscard]] nlohmann::json to_json(const std::string& vm, const CostReport& report);
 [[nodiscard]] nlohmann::json to_json(const std::string& vm, const PackFit& fit);
 [[nodiscard]] nlohmann::json to_json(const exporters::Pack& pack);
 

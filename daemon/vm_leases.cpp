@@ -26,11 +26,13 @@ void sort_once(std::vector<std::string>& names) {
 }  // namespace
 
 std::shared_ptr<Vm::SwitchRequest> Vm::ask_for_events(std::vector<std::string> patterns,
-                                                      Asker asker, LeaseLength length) {
+                                                      Asker asker, LeaseLength length,
+                                                      SampleWish sample) {
   auto request = std::make_shared<SwitchRequest>(wake_timer_.get_executor(), Wish::events_on);
   request->names = std::move(patterns);
   request->asker = std::move(asker);
   request->length = length;
+  request->sample = sample;
   return ask(std::move(request));
 }
 
@@ -41,11 +43,12 @@ std::shared_ptr<Vm::SwitchRequest> Vm::ask_events_off(std::vector<std::string> p
 }
 
 std::shared_ptr<Vm::SwitchRequest> Vm::ask_for_packs(std::vector<std::string> names, Asker asker,
-                                                     LeaseLength length) {
+                                                     LeaseLength length, SampleWish sample) {
   auto request = std::make_shared<SwitchRequest>(wake_timer_.get_executor(), Wish::packs_on);
   request->names = std::move(names);
   request->asker = std::move(asker);
   request->length = length;
+  request->sample = sample;
   return ask(std::move(request));
 }
 
@@ -131,13 +134,14 @@ bool Vm::settle_events_on(const SwitchRequest& request, SwitchReport& report) {
         report.unavailable.push_back(event_name);
         continue;
       }
-      (before.on ? report.already : report.changed).push_back(event_name);
+      (before.on || leases_.sampling_of(event) ? report.already : report.changed)
+          .push_back(event_name);
       wanted.push_back(event);
     }
     if (!matched) report.unknown.push_back(pattern);
   }
   if (wanted.empty()) return false;
-  report.lease = grant(request.asker, request.names, {}, request.length);
+  report.lease = grant(request.asker, request.names, {}, request.length, request.sample.sampling);
   for (const auto event : wanted) leases_.take(event, report.lease->id);
   return true;
 }
@@ -153,10 +157,16 @@ bool Vm::settle_events_off(const SwitchRequest& request, SwitchReport& report) {
       if (!matches_event_pattern(pattern, event_name)) continue;
       matched = true;
       const auto holders = leases_.at(event).holders;
+      const bool was_sampled = leases_.sampling_of(event).has_value();
       for (const auto id : holders)
         if (leases_.find(id)->pack.empty()) leases_.give_back(event, id);
       const auto now = leases_.at(event);
-      if (!now.on) {
+      if (leases_.sampling_of(event)) {
+        report.kept.push_back(
+            {event_name, "is also held by " + subject_of(*leases_.find(now.holders.front()))});
+      } else if (!now.on && was_sampled) {
+        report.changed.push_back(event_name);
+      } else if (!now.on) {
         report.already.push_back(event_name);
       } else if (now.ours && now.holders.empty()) {
         report.changed.push_back(event_name);
@@ -178,10 +188,12 @@ bool Vm::settle_events_off(const SwitchRequest& request, SwitchReport& report) {
 
 /// A lease of that asker for the same is given a new end instead of a second one beside it.
 GrantedLease Vm::grant(const Asker& asker, std::vector<std::string> patterns, std::string pack,
-                       LeaseLength length) {
+                       LeaseLength length, std::optional<Sampling> sampling) {
   const auto until = end_of(length);
   for (const auto& [id, lease] : leases_.all()) {
-    if (lease.asker != asker || lease.patterns != patterns || lease.pack != pack) continue;
+    if (lease.asker != asker || lease.patterns != patterns || lease.pack != pack ||
+        lease.sampling != sampling)
+      continue;
     leases_.set_until(id, until);
     return {id, until, false};
   }
@@ -192,6 +204,7 @@ GrantedLease Vm::grant(const Asker& asker, std::vector<std::string> patterns, st
   lease.pack = std::move(pack);
   lease.since = BootClock::now();
   lease.until = until;
+  lease.sampling = sampling;
   const auto id = lease.id;
   leases_.grant(std::move(lease));
   return {id, until, true};
@@ -203,12 +216,13 @@ void Vm::end_leases(const std::vector<LeaseId>& ids, SwitchReport* report) {
     const auto* lease = leases_.find(id);
     if (lease == nullptr) continue;
     const auto events = lease->events;
+    const auto sampling = lease->sampling;
     leases_.end(id);
     if (report == nullptr) continue;
     report->ended.push_back(id);
     for (const auto event : events) {
       const auto state = leases_.at(event);
-      if (state.on && state.ours && state.holders.empty())
+      if (state.holders.empty() && (state.on ? state.ours : sampling.has_value()))
         report->changed.push_back(events_.name(event));
     }
   }

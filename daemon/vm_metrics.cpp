@@ -109,9 +109,18 @@ void add_events(const Vm& vm, MetricFamily& family) {
   }
 }
 
+/// Of events that are or were sampled; `value` is a member of Sampler::Estimate.
+template <double Sampler::Estimate::*value>
+void add_estimates(const Vm& vm, MetricFamily& family) {
+  for (const auto& estimate : vm.estimates())
+    add_sample(family, {{"vm", vm.name()}, {"event", vm.events().name(estimate.event)}},
+               estimate.*value);
+}
+
 void add_enabled(const Vm& vm, MetricFamily& family) {
   vm.leases().each_ever_on([&](trace::EventIndex event, bool on) {
-    add_sample(family, {{"vm", vm.name()}, {"event", vm.events().name(event)}}, on ? 1 : 0);
+    add_sample(family, {{"vm", vm.name()}, {"event", vm.events().name(event)}},
+               on || vm.leases().sampling_of(event) ? 1 : 0);
   });
 }
 
@@ -269,10 +278,18 @@ void add_families(Families& page) {
                "qemu_trace_events_total",
                "Records of a trace event that QEMU wrote and qemond read, since qemond started."),
            add_events);
-  page.add(
-      gauge_family("qemu_trace_event_enabled",
-                   "1 while a trace event is switched on. Only for events that are or were on."),
-      add_enabled);
+  page.add(gauge_family(
+               "qemu_trace_event_enabled",
+               "1 while a trace event is switched on or sampled. Only for events that are or were "
+               "on."),
+           add_enabled);
+  page.add(counter_family("qemu_trace_events_estimated_total",
+                          "Records that a sampled trace event would have had if it had been on all "
+                          "the time since it was sampled first, as its windows say."),
+           add_estimates<&Sampler::Estimate::total>);
+  page.add(counter_family("qemu_trace_event_observed_seconds_total",
+                          "Time that a sampled trace event was on."),
+           add_estimates<&Sampler::Estimate::observed_seconds>);
   page.add(counter_family("qemu_trace_dropped_events_total",
                           "Events that QEMU itself dropped because its trace buffer was full, as "
                           "its trace says. The log backend never drops."),

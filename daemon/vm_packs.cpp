@@ -33,7 +33,9 @@ bool Vm::settle_packs_on(const SwitchRequest& request, SwitchReport& report) {
     const auto pack = environment_.packs.find(name);
     report.packs.push_back(
         {name, !on_before.contains(name), pack ? pack->metrics().size() : 0, {}, {}});
-    report.packs.back().lease = grant(request.asker, {}, name, request.length);
+    auto sampling = request.sample.sampling;
+    if (!request.sample.told && pack) sampling = pack->sampling;
+    report.packs.back().lease = grant(request.asker, {}, name, request.length, sampling);
   }
   use_packs();
   for (auto& change : report.packs) {
@@ -99,7 +101,8 @@ void Vm::lease_pack(const std::string& pack_name, bool asked_again, SwitchReport
   for (const auto event : needed) {
     if (report == nullptr) break;
     const auto state = leases_.at(event);
-    (state.on ? report->already : report->changed).push_back(events_.name(event));
+    (state.on || leases_.sampling_of(event) ? report->already : report->changed)
+        .push_back(events_.name(event));
   }
   std::vector<LeaseId> leases;
   for (const auto& [id, lease] : leases_.all())
@@ -118,8 +121,11 @@ void Vm::lease_pack(const std::string& pack_name, bool asked_again, SwitchReport
 
 void Vm::configure(VmSettings settings) {
   const auto before = std::exchange(settings_, std::move(settings));
-  for (const auto& pack : settings_.packs)
-    if (!before.packs.contains(pack)) grant(configuration(), {}, pack, std::nullopt);
+  for (const auto& name : settings_.packs) {
+    if (before.packs.contains(name)) continue;
+    const auto pack = environment_.packs.find(name);
+    grant(configuration(), {}, name, std::nullopt, pack ? pack->sampling : std::nullopt);
+  }
   std::vector<LeaseId> unwanted;
   for (const auto& [id, lease] : leases_.all())
     if (lease.asker == configuration() && !settings_.packs.contains(lease.pack))

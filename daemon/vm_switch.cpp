@@ -63,6 +63,7 @@ asio::awaitable<SwitchReport> Vm::switched(std::shared_ptr<SwitchRequest> reques
 }
 
 void Vm::refuse_requests(const std::string& why) {
+  refuse_cost(why);
   while (!requests_.empty()) {
     const auto request = requests_.front();
     requests_.pop_front();
@@ -122,12 +123,19 @@ asio::awaitable<Result<void>> Vm::reconcile(qmp::Client& client, SwitchReport* r
       co_return wrap(started.error(), "its trace cannot be followed");
     }
     if (!was_redirected) feed_timer_.cancel();
+    // A sampled event goes on some time after its lease has begun.
+    if (leases_.count_ours() == 0 && !sampled_since_then_) {
+      size_when_switched_on_ = router_->size_bytes();
+      sampled_since_then_ = !leases_.sampled().empty();
+    }
   }
   auto applied = co_await apply_changes(client, report);
   if (!applied) co_return applied.error();
   // What is on now is followed more closely than what was there before.
   if (report != nullptr) feed_timer_.cancel();
+  update_sampling();
   if (!leases_.any_wanted()) {
+    sampled_since_then_ = false;
     auto stopped = co_await router_->stop(client, environment_.read_buffer);
     if (!stopped) co_return wrap(stopped.error(), "its trace cannot be put back");
   }
@@ -170,10 +178,14 @@ asio::awaitable<Result<void>> Vm::apply_changes(qmp::Client& client, SwitchRepor
   std::vector<trace::EventIndex> switched_off;
   for (const auto& change : leases_.changes()) {
     const std::string event = events_.name(change.event);
-    if (change.enable && leases_.count_ours() == 0) size_when_switched_on_ = router_->size_bytes();
+    if (change.enable && leases_.count_ours() == 0 && !sampled_since_then_)
+      size_when_switched_on_ = router_->size_bytes();
     auto done = co_await qmp::set_event_state(client, event, change.enable);
     if (done) {
       leases_.applied(change.event, change.enable);
+      // QEMU's main loop answers as soon as it has switched, but may have taken its time until
+      // then; the time from answer to answer is that from switch to switch.
+      sampler_.switched(change.event, change.enable, Clock::now());
       if (!change.enable) switched_off.push_back(change.event);
       continue;
     }
@@ -257,6 +269,7 @@ void Vm::observe(std::string_view event_name, bool on) {
   const auto event = events_.add(event_name);
   if (!leases_.observe(event, on)) return;
   engine_.event_switched(event);
+  update_sampling();
   ++monitor_totals_.foreign_changes;
   spdlog::info("{}: event={} was switched {} by somebody else", name(), event_name,
                on ? "on" : "off");

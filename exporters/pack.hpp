@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/sampling.hpp"
 #include "exporters/buckets.hpp"
 #include "exporters/expression.hpp"
 #include "exporters/mistakes.hpp"
@@ -100,9 +101,10 @@ inline constexpr std::size_t keys_max = 4;
 struct Pack {
   std::string name;
   std::string help;
-  std::string file;       ///< As it is shown to people.
-  std::string text;       ///< The whole file.
-  bool exec_log = false;  ///< Its events are those of trace::ExecLogDecoder.
+  std::string file;                  ///< As it is shown to people.
+  std::string text;                  ///< The whole file.
+  bool exec_log = false;             ///< Its events are those of trace::ExecLogDecoder.
+  std::optional<Sampling> sampling;  ///< Of its events, if whoever switches it on says nothing.
   std::vector<Rule> rules;
 
   /// The rules' metrics, each once, in the order of the file; the pointer is to the first rule.

@@ -64,7 +64,8 @@ std::optional<Pack> parse_pack(std::string_view text, Mistakes& mistakes) {
     mistakes.add(document->line, "is no pack: it begins with version: 1 and pack: NAME");
     return std::nullopt;
   }
-  refuse_other_keys(*document, {"version", "pack", "help", "decoder", "metrics"}, mistakes);
+  refuse_other_keys(*document, {"version", "pack", "help", "decoder", "sample", "metrics"},
+                    mistakes);
   Pack pack;
   pack.file = mistakes.file();
   pack.text = text;
@@ -84,6 +85,14 @@ std::optional<Pack> parse_pack(std::string_view text, Mistakes& mistakes) {
   if (const auto* decoder = document->find("decoder")) {
     pack.exec_log = decoder->scalar == "exec-log";
     if (!pack.exec_log) mistakes.add(decoder->line, "decoder: write exec-log, or leave it out");
+  }
+  if (const auto* sample = document->find("sample")) {
+    const auto sampling = parse_sampling(sample->scalar);
+    if (sampling) {
+      pack.sampling = *sampling;
+    } else {
+      mistakes.add(sample->line, "sample: " + sampling.error().detail);
+    }
   }
   const auto* metrics = document->find("metrics");
   if (metrics == nullptr || !metrics->is_sequence() || metrics->items.empty() ||

@@ -10,6 +10,7 @@ using test::expect;
 using test::FakeDaemon;
 using test::run_qemon;
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 TEST(EventList, ShowsStateAndRecords) {
   FakeDaemon daemon;
@@ -203,6 +204,72 @@ TEST(EventOff, EscapesNamesFromOutside) {
 
   expect(run_qemon({"event", "off", "*"}, daemon.path()), 0, "w\\x1b[1m: 1 event off (a\\nb)\n",
          "");
+}
+
+TEST(EventOn, AsksForSamples) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events", 200, R"({"vms":[{"vm":"w","changed":["a"]}]})");
+
+  EXPECT_EQ(run_qemon({"event", "on", "a", "--sample", "20ms/1s"}, daemon.path()).status, 0);
+
+  EXPECT_THAT(
+      daemon.requests(),
+      ElementsAre(
+          R"(POST /v1/events {"action":"on","patterns":["a"],"sample":{"on_seconds":0.02,"period_seconds":1.0}})"));
+}
+
+TEST(EventOn, RefusesWhatIsNoSample) {
+  for (const char* text : {"20ms", "1s/20ms", "off"}) {
+    const auto outcome = run_qemon({"event", "on", "a", "--sample", text}, "/nowhere");
+
+    EXPECT_EQ(outcome.status, 2) << text;
+    EXPECT_THAT(outcome.err, HasSubstr(text)) << text;
+  }
+}
+
+TEST(EventList, ShowsHowAnEventIsSampled) {
+  FakeDaemon daemon;
+  daemon.answer("GET /v1/events", 200, R"({"vms":[{"vm":"w","events":[
+    {"name":"exec_tb","state":"disabled","held":true,"records":7,
+     "sample":{"on_seconds":0.02,"period_seconds":1}}]}]})");
+
+  EXPECT_THAT(run_qemon({"event", "list"}, daemon.path()).out,
+              HasSubstr("exec_tb  sampled  yes         7  sampled 20ms/1s\n"));
+}
+
+TEST(EventCost, ShowsWhatWasMeasured) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events/cost", 200, R"({"vms":[{"vm":"w","events":[
+    {"name":"exec_tb","records_per_second":123456.4,"bytes_per_second":4938256.1,"dropped":3,
+     "cpu_cores":0.0312,"note":""},
+    {"name":"idle","records_per_second":0,"bytes_per_second":0,"dropped":0,"cpu_cores":null,
+     "note":""},
+    {"name":"busy","records_per_second":2.5,"bytes_per_second":null,"dropped":0,"cpu_cores":null,
+     "note":"is on already"}],"unknown":[],"error":""}]})");
+
+  const auto outcome =
+      run_qemon({"event", "cost", "exec_tb", "--vm", "w", "--sample", "100ms"}, daemon.path());
+
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.out,
+            "VM  EVENT    RECORDS/S  BYTES/S  DROPS               CPU  NOTE\n"
+            "w   exec_tb     123456  4938256      3  +3.1 % of a core\n"
+            "w   idle             0        0      0                 -\n"
+            "w   busy           2.5        -      0                 -  is on already\n");
+  EXPECT_THAT(
+      daemon.requests(),
+      ElementsAre(R"(POST /v1/events/cost {"patterns":["exec_tb"],"seconds":0.1,"vm":"w"})"));
+}
+
+TEST(EventCost, SaysWhyNothingWasMeasured) {
+  FakeDaemon daemon;
+  daemon.answer("POST /v1/events/cost", 200,
+                R"({"vms":[{"vm":"w","events":[],"unknown":["x_*"],"error":""},
+                {"vm":"v","events":[],"unknown":[],"error":"60 events match"}]})");
+
+  expect(run_qemon({"event", "cost", "x_*"}, daemon.path()), 1, "",
+         "qemon: w: no event matches 'x_*': see 'qemon event list'\nqemon: v: 60 events match\n");
+  EXPECT_EQ(run_qemon({"event", "cost", "x", "--sample", "1ms"}, "/nowhere").status, 2);
 }
 
 }  // namespace

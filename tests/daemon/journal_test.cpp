@@ -47,6 +47,7 @@ JournalEntry full_entry() {
   limited.since = BootClock::time_point(6s);
   limited.until = BootClock::time_point(1h);
   limited.events = {"a"};
+  limited.sampling = Sampling{std::chrono::milliseconds(20), std::chrono::seconds(1)};
   entry.leases = {forever, limited};
   return entry;
 }

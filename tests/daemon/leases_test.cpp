@@ -323,5 +323,79 @@ TEST(Leases, SayWhatTheyAreForAndWhoAsked) {
   EXPECT_EQ(to_string(Asker{"configuration", {}}), "configuration");
 }
 
+/// One lease of alice that is sampled.
+Leases sampled_lease() {
+  Leases leases;
+  Lease lease;
+  lease.id = alice;
+  lease.patterns = {"some_*"};
+  lease.since = start;
+  lease.sampling = Sampling{20ms, 1s};
+  leases.grant(std::move(lease));
+  leases.found(event, false, false);
+  leases.take(event, alice);
+  return leases;
+}
+
+TEST(Leases, WantASampledEventOnInItsWindowsOnly) {
+  auto leases = sampled_lease();
+  EXPECT_EQ(changes_of(leases), "");
+  EXPECT_TRUE(leases.any_wanted());
+
+  leases.set_window(event, true);
+  EXPECT_EQ(changes_of(leases), "+3");
+  leases.applied(event, true);
+  leases.set_window(event, false);
+
+  EXPECT_EQ(changes_of(leases), "-3");
+  leases.applied(event, false);
+  EXPECT_EQ(leases.sampling_of(event), (Sampling{20ms, 1s}));
+  leases.end(alice);
+  EXPECT_FALSE(leases.any_wanted());
+  EXPECT_EQ(leases.sampling_of(event), std::nullopt);
+}
+
+TEST(Leases, WantAnEventOnAllTheTimeIfOneOfThemDoes) {
+  auto leases = sampled_lease();
+  Lease lease;
+  lease.id = bob;
+  lease.patterns = {"some_*"};
+  leases.grant(std::move(lease));
+
+  leases.take(event, bob);
+
+  EXPECT_EQ(changes_of(leases), "+3");
+  EXPECT_EQ(leases.sampling_of(event), std::nullopt);
+  leases.applied(event, true);
+  leases.end(bob);
+  EXPECT_EQ(changes_of(leases), "-3");
+}
+
+TEST(Leases, SampleAnEventAsTheOneWantsThatWantsMost) {
+  auto leases = sampled_lease();
+  Lease lease;
+  lease.id = bob;
+  lease.patterns = {"some_*"};
+  lease.sampling = Sampling{100ms, 2s};
+  leases.grant(std::move(lease));
+
+  leases.take(event, bob);
+
+  EXPECT_EQ(leases.sampling_of(event), (Sampling{100ms, 2s}));
+}
+
+TEST(Leases, TakeASampledEventThatOthersSwitchOffForWhatItIsMostOfTheTime) {
+  auto leases = sampled_lease();
+  leases.observe(event, true);
+  leases.observe(event, false);
+  EXPECT_FALSE(leases.at(event).switched_off_by_others);
+
+  leases.set_window(event, true);
+  leases.applied(event, true);
+  leases.observe(event, false);
+
+  EXPECT_TRUE(leases.at(event).switched_off_by_others);
+}
+
 }  // namespace
 }  // namespace qemon::daemon

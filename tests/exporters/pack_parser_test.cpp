@@ -574,5 +574,24 @@ TEST(PackParser, SurvivesDamage) {
   }
 }
 
+std::string with_sample(std::string_view sample) {
+  return "version: 1\npack: a\nhelp: A.\nsample: " + std::string(sample) +
+         "\nmetrics:\n  - counter: a_total\n    help: What it is.\n    events: e\n";
+}
+
+TEST(PackParser, ReadsHowItsEventsAreSampled) {
+  const auto pack = test::parse(with_sample("20ms/1s"));
+
+  ASSERT_TRUE(pack);
+  EXPECT_EQ(pack->sampling, (Sampling{std::chrono::milliseconds(20), std::chrono::seconds(1)}));
+}
+
+TEST(PackParser, SaysWhatIsWrongWithASample) {
+  EXPECT_EQ(mistakes_in(with_sample("20ms")),
+            "x.yaml:4: sample: is no sample: write how long in which time, for instance 20ms/1s\n");
+  EXPECT_EQ(mistakes_in(with_sample("[1, 2]")),
+            "x.yaml:4: sample: is no sample: write how long in which time, for instance 20ms/1s\n");
+}
+
 }  // namespace
 }  // namespace qemon::exporters

@@ -44,7 +44,7 @@ const std::vector<Way> ways{
     {"busy-flood", {}, false},
     {"close", hung_up, false},
     {"garbage", {"this is not a QMP monitor: it sent \"Segmentation fault"}, false},
-    {"long", {"a message of more than 10485760 bytes"}, false},
+    {"long", {"a message of more than 2097152 bytes"}, false},
     {"error-without-id", {"could not parse what we sent"}, false},
 };
 

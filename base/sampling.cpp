@@ -1,0 +1,64 @@
+#include "base/sampling.hpp"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+namespace qemon {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, std::int64_t>, 3> units{
+    {{"ms", 1}, {"s", 1000}, {"m", 60'000}}};
+
+std::optional<std::chrono::milliseconds> parse_time(std::string_view text) {
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [unit_at, code] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  if (code != std::errc() || !std::isfinite(number) || number < 0) return std::nullopt;
+  const std::string_view unit(unit_at, static_cast<std::size_t>(end - unit_at));
+  for (const auto& [name, milliseconds] : units) {
+    const double length = number * static_cast<double>(milliseconds);
+    if (name == unit && length < 1e12) return std::chrono::milliseconds(std::llround(length));
+  }
+  return std::nullopt;
+}
+
+std::string time_text(std::chrono::milliseconds time) {
+  for (auto unit = units.rbegin(); unit != units.rend(); ++unit) {
+    if (time.count() % unit->second == 0)
+      return std::to_string(time.count() / unit->second) + std::string(unit->first);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> check_sampling(const Sampling& sampling) {
+  if (sampling.period < sampling_period_min || sampling.period > sampling_period_max)
+    return Error{"the period of a sample must be 50ms to 60m"};
+  if (sampling.on < std::chrono::milliseconds(1) || sampling.on >= sampling.period)
+    return Error{"a sample must be at least 1ms and less than its period"};
+  return Result<void>();
+}
+
+Result<Sampling> parse_sampling(std::string_view text) {
+  const auto slash = text.find('/');
+  if (slash != std::string_view::npos) {
+    const auto on = parse_time(text.substr(0, slash));
+    const auto period = parse_time(text.substr(slash + 1));
+    if (on && period) {
+      const Sampling sampling{*on, *period};
+      if (const auto checked = check_sampling(sampling); !checked) return checked.error();
+      return sampling;
+    }
+  }
+  return Error{"is no sample: write how long in which time, for instance 20ms/1s"};
+}
+
+std::string to_string(const Sampling& sampling) {
+  return time_text(sampling.on) + "/" + time_text(sampling.period);
+}
+
+}  // namespace qemon
