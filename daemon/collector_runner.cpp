@@ -152,15 +152,16 @@ asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,
 }
 
 /// When a collector has its next turn. `cost` is what its commands took of QEMU's main loop at
-/// most; the smaller one of the last two polls counts, since a single one may have been slow
-/// because we were.
+/// most. What is believed of it doubles at most from one poll to the next, since an answer may also
+/// have been late because we were.
 void CollectorRunner::pace(Entry& entry, Clock::time_point begin,
                            std::optional<Clock::duration> cost) {
+  constexpr Clock::duration cheap = 2ms;
   const Clock::duration interval = entry.interval;
   Clock::duration paced{0};
   if (cost) {
-    paced = std::min(*cost, entry.cost) * share_of_main_loop;
-    entry.cost = *cost;
+    entry.cost = std::min(*cost, std::max(cheap, 2 * entry.cost));
+    paced = entry.cost * share_of_main_loop;
   }
   entry.due = begin + std::clamp(paced, interval, interval * stretched_max);
 }

@@ -88,7 +88,7 @@ class CollectorRunner {
     bool finish_due = false;  // Switched off, and what it did in QEMU is to be undone.
     Clock::time_point due = Clock::time_point::max();
     std::shared_ptr<const exporters::FamilyTexts> found;
-    Clock::duration cost{0};  // Of the monitor's time, at the last poll.
+    Clock::duration cost{0};  // Of the monitor's time, as far as it is believed.
     std::optional<bool> success;
     double duration_seconds = 0;
     std::optional<double> last_success_timestamp;

@@ -40,12 +40,6 @@ constexpr auto short_window = 100ms;
 // But not for longer than this; so it is also while events are measured.
 constexpr auto disturb_at_last = 300ms;
 
-std::int64_t nanoseconds_now(clockid_t clock) {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
 }  // namespace
 
 std::string_view to_string(VmState state) {
@@ -283,15 +277,6 @@ FeedTotals Vm::trace_totals() const {
   auto totals = retired_totals_;
   if (router_) totals += router_->totals();
   return totals;
-}
-
-std::optional<double> Vm::lag_seconds() const {
-  if (!router_ || !router_->following()) return std::nullopt;
-  if (router_->lag_bytes() == 0) return 0.0;
-  const auto last = engine_.counters().last_time_ns();
-  if (!last || !router_->timestamps().value_or(false)) return std::nullopt;
-  const auto now = nanoseconds_now(router_->is_simple() ? CLOCK_MONOTONIC : CLOCK_REALTIME);
-  return std::max(0.0, static_cast<double>(now - *last) * 1e-9);
 }
 
 std::vector<std::string> Vm::degraded() const {

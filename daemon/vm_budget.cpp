@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "daemon/vm.hpp"
 
@@ -14,7 +15,22 @@ namespace {
 
 constexpr auto watch_interval = 250ms;
 
+std::int64_t nanoseconds_now(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 }  // namespace
+
+std::optional<double> Vm::lag_seconds() const {
+  if (!router_ || !router_->following()) return std::nullopt;
+  if (router_->lag_bytes() == 0) return 0.0;
+  const auto last = engine_.counters().last_time_ns();
+  if (!last || !router_->timestamps().value_or(false)) return std::nullopt;
+  const auto now = nanoseconds_now(router_->is_simple() ? CLOCK_MONOTONIC : CLOCK_REALTIME);
+  return std::max(0.0, static_cast<double>(now - *last) * 1e-9);
+}
 
 /// After each look at the trace.
 void Vm::watch_trace() {

@@ -52,6 +52,34 @@ TEST_F(ConfigFile, RefusesGroupsThatTheHostDoesNotHave) {
                   "4: read_groups: there is no group \"nor-this-one\" on this host"));
 }
 
+TEST_F(ConfigFile, SetsHowOftenAndHowLongEachIsAsked) {
+  read(R"(vms:
+  - {name: web1, address: "unix:/run/vms/web1.qmp", poll_interval: 3s}
+settings:
+  - match: "*"
+    poll_interval: 500ms
+    collectors: {block: 30s/2s, jit: on/1s}
+)");
+
+  EXPECT_THAT(mistakes(), IsEmpty());
+  const auto settings = config_.settings_of("web1", config_.vms.at(0).settings);
+  EXPECT_EQ(settings.poll_interval, std::chrono::seconds(3));
+  EXPECT_EQ(config_.settings_of("db1", {}).poll_interval, std::chrono::milliseconds(500));
+  EXPECT_EQ(settings.collectors.at("block").interval, std::chrono::seconds(30));
+  EXPECT_EQ(settings.collectors.at("block").deadline, std::chrono::seconds(2));
+  EXPECT_EQ(settings.collectors.at("jit").on, true);
+  EXPECT_EQ(settings.collectors.at("jit").deadline, std::chrono::seconds(1));
+}
+
+TEST_F(ConfigFile, RefusesIntervalsThatNobodyCanMean) {
+  read("settings:\n  - match: x\n    poll_interval: 1ms\n    collectors: {block: 10s/0s}\n");
+
+  EXPECT_THAT(mistakes(),
+              ElementsAre("3: poll_interval: write how often, from 100ms to 1d, for instance 5s",
+                          "4: collectors: block: write on, off or how often, for instance 30s, or "
+                          "30s/2s with a deadline; from 100ms to 1d"));
+}
+
 TEST_F(ConfigFile, TellsEverythingThatTheCommandLineCan) {
   read(R"(listen: 127.0.0.1:9750
 control_socket: /run/q/control

