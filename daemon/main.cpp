@@ -1,4 +1,5 @@
 // qemond: the daemon's entry.
+#include <malloc.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -9,6 +10,9 @@
 #include "daemon/daemon.hpp"
 
 int main(int argc, char** argv) {
+  // Pages and long replies are freed soon, and their memory is to go back to the system. glibc
+  // would raise this limit after the first of them, and keep what lies between small blocks.
+  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
   const auto parsed = qemon::daemon::parse_command_line(argc, argv);
   if (parsed.exit_status) return *parsed.exit_status;
   // Standard error without times: the journal adds its own.
