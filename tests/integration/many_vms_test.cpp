@@ -22,14 +22,14 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 using namespace std::chrono_literals;
 
-constexpr int vms = sanitized ? 200 : 1000;
+constexpr int vms = sanitized ? 100 : 1000;
 constexpr int churned = vms;
 // A QEMU has some tens of files open, and so is a process of so many fake ones.
 constexpr int vms_a_process = 25;
 constexpr Seconds interval{5};
 constexpr double resident_bytes_max = 300e6;
 // For what the allocator does not give back.
-constexpr double resident_growth_max = 1.1;
+constexpr double resident_growth_max = 1.25;
 
 class ManyVms : public testing::Test {
  protected:
@@ -112,7 +112,8 @@ std::vector<std::string> missed_polls(const nlohmann::json& counts, Clock::time_
         gap =
             std::max(each.at("longest_gap").get<double>(), each.at("first").get<double>() - begin);
       }
-      if (gap < 0 || gap > 1.5 * interval.count())
+      // A bound for builds without optimisation; tests/bench/fleet.py has the figures.
+      if (gap < 0 || gap > 4 * interval.count())
         missed.push_back(vm + " " + command + " " + std::to_string(gap) + " s");
     }
   }
