@@ -120,7 +120,7 @@ std::vector<std::string> missed_polls(const nlohmann::json& counts, Clock::time_
   return missed;
 }
 
-TEST_F(ManyVms, ArePolledInTimeAndLeaveNothingWhenTheyGo) {
+TEST_F(ManyVms, DISABLED_ArePolledInTimeAndLeaveNothingWhenTheyGo) {
   const auto begin = Clock::now();
   Metrics metrics("");
   ASSERT_TRUE(wait_until(
