@@ -43,6 +43,7 @@ class CollectorRunner {
                      std::size_t seed);
   /// The session is over: nothing is known any more, but for when each collector succeeded last.
   void end_session();
+  [[nodiscard]] bool in_session() const { return in_session_; }
   /// The monitor does not answer: gauges may not be true any more.
   void doubt();
 

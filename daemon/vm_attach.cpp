@@ -5,6 +5,7 @@
 
 #include "daemon/qemu_process.hpp"
 #include "daemon/vm.hpp"
+#include "qmp/error.hpp"
 
 namespace qemon::daemon {
 
@@ -43,7 +44,8 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
 /// Asks once what this QEMU can answer, and lets the collectors begin.
 asio::awaitable<Result<void>> Vm::begin_collecting(qmp::Client& client) {
   auto commands = co_await qmp::query_commands(client);
-  if (!commands) co_return commands.error();
+  if (!commands && !qmp::is_refusal(commands.error())) co_return commands.error();
+  if (!commands) commands.emplace();
   const auto seed = std::hash<std::string>()(name());
   collectors_.begin_session(environment_.command_sets.share(std::move(*commands)),
                             process_.has_value(), seed);

@@ -248,6 +248,11 @@ asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
     answering_ = true;
     reason_.clear();
   }
+  // It may not have answered at the beginning of the session.
+  if (!collectors_.in_session()) {
+    auto collecting = co_await begin_collecting(client);
+    if (!collecting) co_return collecting.error();
+  }
   const bool idle = !leases_.any_wanted() && leases_.count_on() == 0;
   if (now - last_look_time_ >= (idle ? look_interval_idle : look_interval)) {
     last_look_time_ = now;

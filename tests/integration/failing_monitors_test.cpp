@@ -245,6 +245,18 @@ TEST_F(FailingMonitors, OfAVmThatIsAwayTellOnlyWhenItAnsweredLast) {
   EXPECT_TRUE(wait_until([&] { return all_collected(scrape(daemon), "vm"); }));
 }
 
+TEST_F(FailingMonitors, ThatDidNotTellTheirCommandsAtOnceAreAskedAgain) {
+  FakeQemu vm(sockets());
+  vm.add("vm", "hang@query-commands");
+  const Qemond daemon(directory.path(), discovering());
+  ASSERT_TRUE(
+      wait_until([&] { return up(daemon, "vm") == 0 && daemon.vm_state("vm") == "attached"; }));
+
+  vm.heal("vm");
+
+  EXPECT_TRUE(wait_until([&] { return all_collected(scrape(daemon), "vm"); }));
+}
+
 /// A VM of the great gathering below.
 struct Failing {
   std::string name;

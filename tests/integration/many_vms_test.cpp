@@ -1,4 +1,4 @@
-// Hundreds of VMs on one qemond, and VMs that come and go.
+// A thousand VMs on one qemond, and VMs that come and go.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,14 +22,14 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 using namespace std::chrono_literals;
 
-constexpr int vms = sanitized ? 100 : 300;  // A thousand: tests/bench/fleet.py.
+constexpr int vms = sanitized ? 100 : 1000;
 constexpr int churned = vms;
 // A QEMU has some tens of files open, and so is a process of so many fake ones.
 constexpr int vms_a_process = 25;
 constexpr Seconds interval{5};
 constexpr double resident_bytes_max = 300e6;
 // For what the allocator does not give back.
-constexpr double resident_growth_max = 1.25;
+constexpr double resident_growth_max = 1.1;
 
 class ManyVms : public testing::Test {
  protected:
@@ -112,15 +112,14 @@ std::vector<std::string> missed_polls(const nlohmann::json& counts, Clock::time_
         gap =
             std::max(each.at("longest_gap").get<double>(), each.at("first").get<double>() - begin);
       }
-      // A bound for builds without optimisation; tests/bench/fleet.py has the figures.
-      if (gap < 0 || gap > 4 * interval.count())
+      if (gap < 0 || gap > 1.5 * interval.count())
         missed.push_back(vm + " " + command + " " + std::to_string(gap) + " s");
     }
   }
   return missed;
 }
 
-TEST_F(ManyVms, DISABLED_ArePolledInTimeAndLeaveNothingWhenTheyGo) {
+TEST_F(ManyVms, ArePolledInTimeAndLeaveNothingWhenTheyGo) {
   const auto begin = Clock::now();
   Metrics metrics("");
   ASSERT_TRUE(wait_until(
@@ -170,7 +169,7 @@ TEST_F(ManyVms, DISABLED_ArePolledInTimeAndLeaveNothingWhenTheyGo) {
   const auto back = wait_until(
       [&] {
         metrics = daemon->scrape();
-        return metrics.text().find("guest") == std::string::npos && all_up(metrics, vms);
+        return metrics.text().find("vm=\"guest") == std::string::npos && all_up(metrics, vms);
       },
       120s);
   EXPECT_TRUE(back);
