@@ -254,7 +254,9 @@ asio::awaitable<Result<void>> Vm::poll_if_due(qmp::Client& client) {
     if (!collecting) co_return collecting.error();
   }
   const bool idle = !leases_.any_wanted() && leases_.count_on() == 0;
-  if (now - last_look_time_ >= (idle ? look_interval_idle : look_interval)) {
+  // Not all VMs of a host at once, though they may have been attached at once.
+  const std::chrono::milliseconds earlier(std::hash<std::string>()(name()) % 15'000);
+  if (now - last_look_time_ >= (idle ? look_interval_idle - earlier : look_interval)) {
     last_look_time_ = now;
     auto listed = co_await qmp::list_trace_events(client);
     if (!listed && !qmp::is_refusal(listed.error())) co_return listed.error();
