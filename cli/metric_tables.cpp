@@ -12,6 +12,7 @@
 
 #include "cli/table.hpp"
 #include "cli/text.hpp"
+#include "exporters/metrics_text.hpp"
 
 namespace qemon::cli {
 namespace {
@@ -186,19 +187,6 @@ void print_histograms(const MetricFamily& family, const Rows& rows, std::ostream
   table.print(out);
 }
 
-const char* type_name(MetricType type) {
-  switch (type) {
-    case MetricType::Counter:
-      return "counter";
-    case MetricType::Gauge:
-      return "gauge";
-    case MetricType::Histogram:
-      return "histogram";
-    default:
-      return "untyped";
-  }
-}
-
 nlohmann::ordered_json json_number(double value) {
   if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
   if (is_whole(value)) return static_cast<std::int64_t>(value);
@@ -255,7 +243,7 @@ void print_metric_tables(std::span<const MetricFamily> families, const exporters
       continue;
     }
     out << '\n'
-        << printable(family.name) << " (" << type_name(family.type)
+        << printable(family.name) << " (" << exporters::type_name(family.type)
         << "): " << printable(family.help) << '\n';
     const auto kind = of_pack ? metric->shape().kind : MetricKind::counter;
     if (kind == MetricKind::topk) {
@@ -297,7 +285,7 @@ nlohmann::ordered_json metric_json(const MetricFamily& family) {
   }
   Json json;
   json["name"] = family.name;
-  json["type"] = type_name(family.type);
+  json["type"] = exporters::type_name(family.type);
   json["help"] = family.help;
   json["samples"] = std::move(samples);
   return json;

@@ -23,39 +23,38 @@ void sort_once(std::vector<std::string>& names) {
   names.erase(std::unique(names.begin(), names.end()), names.end());
 }
 
+std::shared_ptr<Vm::SwitchRequest> request_for(boost::asio::any_io_executor executor, Wish wish,
+                                               std::vector<std::string> names, Asker asker = {},
+                                               LeaseLength length = {}, SampleWish sample = {}) {
+  auto request = std::make_shared<Vm::SwitchRequest>(executor, wish);
+  request->names = std::move(names);
+  request->asker = std::move(asker);
+  request->length = length;
+  request->sample = sample;
+  return request;
+}
+
 }  // namespace
 
 std::shared_ptr<Vm::SwitchRequest> Vm::ask_for_events(std::vector<std::string> patterns,
                                                       Asker asker, LeaseLength length,
                                                       SampleWish sample) {
-  auto request = std::make_shared<SwitchRequest>(wake_timer_.get_executor(), Wish::events_on);
-  request->names = std::move(patterns);
-  request->asker = std::move(asker);
-  request->length = length;
-  request->sample = sample;
-  return ask(std::move(request));
+  return ask(request_for(wake_timer_.get_executor(), Wish::events_on, std::move(patterns),
+                         std::move(asker), length, sample));
 }
 
 std::shared_ptr<Vm::SwitchRequest> Vm::ask_events_off(std::vector<std::string> patterns) {
-  auto request = std::make_shared<SwitchRequest>(wake_timer_.get_executor(), Wish::events_off);
-  request->names = std::move(patterns);
-  return ask(std::move(request));
+  return ask(request_for(wake_timer_.get_executor(), Wish::events_off, std::move(patterns)));
 }
 
 std::shared_ptr<Vm::SwitchRequest> Vm::ask_for_packs(std::vector<std::string> names, Asker asker,
                                                      LeaseLength length, SampleWish sample) {
-  auto request = std::make_shared<SwitchRequest>(wake_timer_.get_executor(), Wish::packs_on);
-  request->names = std::move(names);
-  request->asker = std::move(asker);
-  request->length = length;
-  request->sample = sample;
-  return ask(std::move(request));
+  return ask(request_for(wake_timer_.get_executor(), Wish::packs_on, std::move(names),
+                         std::move(asker), length, sample));
 }
 
 std::shared_ptr<Vm::SwitchRequest> Vm::ask_packs_off(std::vector<std::string> names) {
-  auto request = std::make_shared<SwitchRequest>(wake_timer_.get_executor(), Wish::packs_off);
-  request->names = std::move(names);
-  return ask(std::move(request));
+  return ask(request_for(wake_timer_.get_executor(), Wish::packs_off, std::move(names)));
 }
 
 std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_end(LeaseId id) {

@@ -18,21 +18,6 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-std::string_view type_name(MetricType type) {
-  switch (type) {
-    case MetricType::Counter:
-      return "counter";
-    case MetricType::Gauge:
-      return "gauge";
-    case MetricType::Histogram:
-      return "histogram";
-    case MetricType::Summary:
-    case MetricType::Untyped:
-      break;  // We make none.
-  }
-  return "untyped";
-}
-
 void append_label_value(std::string_view value, std::string& text) {
   if (value.find_first_of("\\\"\n") == std::string_view::npos) {
     text += value;
@@ -94,6 +79,21 @@ void append_histogram(const MetricFamily& family, const ClientMetric& metric, st
 }
 
 }  // namespace
+
+std::string_view type_name(prometheus::MetricType type) {
+  switch (type) {
+    case MetricType::Counter:
+      return "counter";
+    case MetricType::Gauge:
+      return "gauge";
+    case MetricType::Histogram:
+      return "histogram";
+    case MetricType::Summary:
+    case MetricType::Untyped:
+      break;  // We make none.
+  }
+  return "untyped";
+}
 
 void append_number(double value, std::string& text) {
   if (std::isnan(value)) {

@@ -19,6 +19,8 @@ namespace qemon::exporters {
 /// goes through streams; a host with a thousand VMs has hundreds of thousands of samples.
 void append_header(const prometheus::MetricFamily& family, std::string& text);
 void append_samples(const prometheus::MetricFamily& family, std::string& text);
+/// "counter", "gauge", "histogram", or "untyped" for what we make none of.
+[[nodiscard]] std::string_view type_name(prometheus::MetricType type);
 /// As short as it can be without being another number: "5", "0.0001", "1e-05", "NaN", "+Inf".
 void append_number(double value, std::string& text);
 
