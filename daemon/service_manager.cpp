@@ -58,8 +58,8 @@ std::string to_text(const ServiceFigures& figures) {
          rate_text(figures.records_per_second) + " records/s";
 }
 
-ServiceManager::ServiceManager(asio::any_io_executor executor)
-    : listening_(std::getenv("NOTIFY_SOCKET") != nullptr), timer_(std::move(executor)) {
+ServiceManager::ServiceManager(const asio::any_io_executor& executor)
+    : listening_(std::getenv("NOTIFY_SOCKET") != nullptr), timer_(executor) {
   std::uint64_t period = 0;
   if (listening_ && ::sd_watchdog_enabled(0, &period) > 0)
     watchdog_ = std::chrono::microseconds(period);

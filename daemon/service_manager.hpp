@@ -26,7 +26,7 @@ struct ServiceFigures {
 /// thread: the watchdog is fed by the event loop, so that a loop that is stuck starves it.
 class ServiceManager {
  public:
-  explicit ServiceManager(boost::asio::any_io_executor executor);
+  explicit ServiceManager(const boost::asio::any_io_executor& executor);
 
   /// We serve, for the first time or again after a reload. `note` stands before the status line
   /// until the next call.
