@@ -114,19 +114,30 @@ LogDestination standard_error(std::span<const OpenFile> files, const std::string
   return destination;
 }
 
+/// As QEMU's fopen() of a log leaves it.
+bool is_opened_as_log(const OpenFile& file) {
+  return file.descriptor > STDERR_FILENO && (file.flags & O_ACCMODE) == O_WRONLY &&
+         (file.flags & O_CLOEXEC) == 0;
+}
+
 }  // namespace
 
 std::vector<OpenFile> log_candidates(std::span<const OpenFile> files,
                                      const std::string& our_directory) {
   std::vector<OpenFile> candidates;
   for (const auto& file : files) {
-    if (file.kind == FileKind::regular && file.descriptor > STDERR_FILENO &&
-        (file.flags & O_ACCMODE) == O_WRONLY && (file.flags & O_CLOEXEC) == 0 &&
+    if (file.kind == FileKind::regular && is_opened_as_log(file) &&
         !in_directory(file, our_directory)) {
       candidates.push_back(file);
     }
   }
   return candidates;
+}
+
+bool is_log_silenced(std::span<const OpenFile> files) {
+  return std::any_of(files.begin(), files.end(), [](const OpenFile& file) {
+    return file.target == "/dev/null" && is_opened_as_log(file);
+  });
 }
 
 bool has_file_in(std::span<const OpenFile> files, const std::string& our_directory) {

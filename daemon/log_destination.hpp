@@ -34,6 +34,10 @@ struct LogDestination {
 /// True if QEMU has a file in `our_directory` open: what a qemond that was killed has left.
 [[nodiscard]] bool has_file_in(std::span<const OpenFile> files, const std::string& our_directory);
 
+/// True if QEMU has /dev/null open as a log: what is left of our silencing it, for as long as
+/// nobody leads the log elsewhere.
+[[nodiscard]] bool is_log_silenced(std::span<const OpenFile> files);
+
 /// The file named by -D (or -trace file=, the same in a QEMU with the log backend alone) if it is
 /// still open, else what standard error is. `simple_built_in`: -trace file= then names the binary
 /// trace instead.

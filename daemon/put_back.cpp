@@ -39,10 +39,11 @@ asio::awaitable<Result<void>> switch_off(qmp::Client& client, std::vector<std::s
   co_return Result<void>();
 }
 
-/// Whether somebody led the log to a file of their own since.
+/// Whether somebody led the log to a file of their own since. A file that QEMU inherited from its
+/// parent looks like one, so where we left the log comes first.
 bool log_was_taken(const ProcessInfo& process, const std::string& trace_directory) {
   const auto files = open_files(process.pid);
-  return files && !has_file_in(*files, trace_directory) &&
+  return files && !has_file_in(*files, trace_directory) && !is_log_silenced(*files) &&
          !log_candidates(*files, trace_directory).empty();
 }
 

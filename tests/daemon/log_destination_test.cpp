@@ -35,6 +35,17 @@ std::string destination(const ProcessInfo& process, const std::vector<OpenFile>&
 
 const auto terminal = open_file(2, FileKind::character, "/dev/pts/3", O_RDWR);
 
+TEST(LogDestination, IsSilencedWhileQemuWritesToTheNullDeviceAsToALog) {
+  const auto null = [](int descriptor, int flags) {
+    return std::vector{terminal, open_file(descriptor, FileKind::character, "/dev/null", flags)};
+  };
+
+  EXPECT_TRUE(is_log_silenced(null(9, O_WRONLY)));
+  EXPECT_FALSE(is_log_silenced(null(2, O_WRONLY)));
+  EXPECT_FALSE(is_log_silenced(null(9, O_RDWR)));
+  EXPECT_FALSE(is_log_silenced(null(9, O_WRONLY | O_CLOEXEC)));
+}
+
 TEST(LogDestination, IsTheFileNamedByDashD) {
   const std::vector files{terminal, open_file(7, FileKind::regular, "/var/log/vm.log")};
 
