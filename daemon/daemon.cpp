@@ -104,6 +104,7 @@ class Daemon {
                      nullptr,
                      {},
                      {},
+                     {},
                      {}},
         fleet_(context_.get_executor(), environment_),
         control_(fleet_, packs_, policy_of(config)),

@@ -18,6 +18,7 @@
 
 #include "base/result.hpp"
 #include "base/shared_pool.hpp"
+#include "daemon/annotation.hpp"
 #include "daemon/budget.hpp"
 #include "daemon/catalog_finder.hpp"
 #include "daemon/collector_runner.hpp"
@@ -112,6 +113,8 @@ struct VmEnvironment {
   std::function<void(Vm& vm, const std::string& own_name)> on_named;
   /// Called when no VM has that name any more.
   std::function<void(const std::string& vm)> on_gone;
+  /// Told what users want to see on their graphs.
+  AnnotationSink annotate;
 };
 
 /// Totals of a VM's monitor, over all sessions.
