@@ -5,7 +5,6 @@
 #include <cctype>
 #include <cmath>
 #include <cstdio>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <vector>
@@ -13,11 +12,13 @@
 #include "cli/table.hpp"
 #include "cli/text.hpp"
 #include "exporters/metrics_text.hpp"
+#include "exporters/quantile.hpp"
 
 namespace qemon::cli {
 namespace {
 
 using exporters::MetricKind;
+using exporters::quantile;
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
@@ -208,25 +209,6 @@ std::string human_duration(double seconds) {
 std::string human_rate(double per_second) {
   return per_second < 10 ? format("%.2f", per_second)
                          : format(per_second < 1000 ? "%.1f" : "%.0f", per_second);
-}
-
-double quantile(const ClientMetric::Histogram& histogram, double q) {
-  if (histogram.sample_count == 0) return std::numeric_limits<double>::quiet_NaN();
-  const double rank = q * static_cast<double>(histogram.sample_count);
-  double below = 0;
-  double lower_bound = 0;
-  for (const auto& bucket : histogram.bucket) {
-    const auto count = static_cast<double>(bucket.cumulative_count);
-    if (count >= rank && count > below) {
-      if (std::isinf(bucket.upper_bound)) return bucket.upper_bound;
-      // Prometheus, too, takes a first bound above 0 for one of values that are not negative.
-      if (below == 0 && bucket.upper_bound <= 0) return bucket.upper_bound;
-      return lower_bound + (bucket.upper_bound - lower_bound) * (rank - below) / (count - below);
-    }
-    below = count;
-    lower_bound = bucket.upper_bound;
-  }
-  return std::numeric_limits<double>::infinity();
 }
 
 void print_metric_tables(std::span<const MetricFamily> families, const exporters::Engine& engine,

@@ -18,10 +18,6 @@ namespace qemon::cli {
 /// "0.25", "312.5", "100371".
 [[nodiscard]] std::string human_rate(double per_second);
 
-/// The value below which the part `q` (0 to 1) of the observations lies, estimated as Prometheus'
-/// histogram_quantile() does; NaN without observations. Infinite if it is beyond the last bound.
-[[nodiscard]] double quantile(const prometheus::ClientMetric::Histogram& histogram, double q);
-
 /// Prints each family as a small table, without its rows at 0. `engine` tells which of them are
 /// heat maps and top values. `span_seconds`: for the rates of counters; 0 if not known.
 void print_metric_tables(std::span<const prometheus::MetricFamily> families,

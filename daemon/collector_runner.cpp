@@ -126,6 +126,33 @@ asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,
   }
   Entry* const entry = due_now();
   if (entry == nullptr) co_return Result<void>();
+  co_return co_await poll(*entry, client, identity, process);
+}
+
+asio::awaitable<std::vector<std::pair<std::string, std::string>>> CollectorRunner::poll_all(
+    qmp::Client& client, const qmp::Identity& identity, const std::optional<ProcessInfo>& process) {
+  std::vector<std::pair<std::string, std::string>> failed;
+  std::string given_up;
+  const auto session = session_;
+  for (auto& entry : entries_) {
+    if (!entry.on || !entry.available) continue;
+    if (!in_session_ || session != session_) given_up = "the session ended";
+    if (given_up.empty()) {
+      const auto polled = co_await poll(entry, client, identity, process);
+      if (polled) continue;
+      failed.emplace_back(entry.collector.name, polled.error().detail);
+      if (polled.error().code == qmp::errc::timed_out) given_up = polled.error().detail;
+    } else {
+      failed.emplace_back(entry.collector.name, given_up);
+    }
+  }
+  co_return failed;
+}
+
+asio::awaitable<Result<void>> CollectorRunner::poll(Entry& polled, qmp::Client& client,
+                                                    const qmp::Identity& identity,
+                                                    const std::optional<ProcessInfo>& process) {
+  Entry* const entry = &polled;
   const auto begin = Clock::now();
   const auto answered_before = client.statistics().round_trip_sum;
   const auto session = session_;

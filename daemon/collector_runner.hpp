@@ -53,6 +53,11 @@ class CollectorRunner {
   /// Error is only for the caller to see whether the monitor still answers.
   boost::asio::awaitable<Result<void>> poll_one(qmp::Client& client, const qmp::Identity& identity,
                                                 const std::optional<ProcessInfo>& process);
+  /// Polls all of them now, whenever their next turns are. Returns the names of those that could
+  /// not tell what is now, and why: all that are left, once the monitor does not answer in time.
+  boost::asio::awaitable<std::vector<std::pair<std::string, std::string>>> poll_all(
+      qmp::Client& client, const qmp::Identity& identity,
+      const std::optional<ProcessInfo>& process);
   /// Undoes what collectors switched on in QEMU.
   boost::asio::awaitable<void> finish(qmp::Client& client, const qmp::Identity& identity,
                                       const std::optional<ProcessInfo>& process);
@@ -98,6 +103,9 @@ class CollectorRunner {
 
   [[nodiscard]] std::optional<Health> health_of(const Entry& entry) const;
   [[nodiscard]] Entry* due_now();
+  boost::asio::awaitable<Result<void>> poll(Entry& entry, qmp::Client& client,
+                                            const qmp::Identity& identity,
+                                            const std::optional<ProcessInfo>& process);
   void pace(Entry& entry, Clock::time_point begin, std::optional<Clock::duration> cost);
   [[nodiscard]] CollectorView view(const Entry& entry, qmp::Client& client,
                                    const qmp::Identity& identity,

@@ -56,6 +56,9 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
     if (path[1] == "packs" && post) co_return co_await switch_packs(std::move(request));
     if (path[1] == "packs") co_return wrong_method("GET, POST");
     if (path[1] == "leases") co_return get ? list_leases(request) : wrong_method("GET");
+    if (path[1] == "experiments" && get) co_return list_experiments();
+    if (path[1] == "experiments" && post) co_return co_await start_experiment(std::move(request));
+    if (path[1] == "experiments") co_return wrong_method("GET, POST");
     if (path[1] == "restore" && post) co_return co_await restore(std::move(request));
     if (path[1] == "restore") co_return wrong_method("POST");
     if (path[1] == "reload") co_return post ? reload(request) : wrong_method("POST");
@@ -63,6 +66,11 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
   if (path.size() == 3 && path[0] == "v1" && path[1] == "leases") {
     if (!post) co_return wrong_method("POST");
     co_return co_await change_lease(std::move(request));
+  }
+  if (path.size() == 3 && path[0] == "v1" && path[1] == "experiments") {
+    if (get) co_return show_experiment(path[2]);
+    if (!post) co_return wrong_method("GET, POST");
+    co_return co_await change_experiment(std::move(request));
   }
   if (path.size() == 3 && path[0] == "v1" && path[1] == "events" && path[2] == "cost") {
     if (!post) co_return wrong_method("POST");

@@ -17,6 +17,8 @@
 
 namespace qemon::daemon {
 
+class Experiments;
+
 /// Answers the requests of one daemon. Owned by it, and outlives the HTTP server.
 class ControlApi {
  public:
@@ -24,8 +26,9 @@ class ControlApi {
     std::string listen;  ///< The address that /metrics is served on, with its port.
     std::string control_socket;
   };
-  ControlApi(Fleet& fleet, const exporters::PackLibrary& packs, ControlPolicy policy)
-      : fleet_(fleet), packs_(packs), policy_(std::move(policy)) {}
+  ControlApi(Fleet& fleet, const exporters::PackLibrary& packs, Experiments& experiments,
+             ControlPolicy policy)
+      : fleet_(fleet), packs_(packs), experiments_(experiments), policy_(std::move(policy)) {}
   /// Who may read and who may control from now on.
   void set_policy(ControlPolicy policy) { policy_ = std::move(policy); }
   /// What a request to reload does; it returns the mistakes, a line each, that kept it from
@@ -45,6 +48,10 @@ class ControlApi {
   [[nodiscard]] HttpResponse show_pack(const std::string& name) const;
   boost::asio::awaitable<HttpResponse> change_lease(HttpRequest request);
   boost::asio::awaitable<HttpResponse> restore(HttpRequest request);
+  [[nodiscard]] HttpResponse list_experiments() const;
+  [[nodiscard]] HttpResponse show_experiment(const std::string& name) const;
+  boost::asio::awaitable<HttpResponse> start_experiment(HttpRequest request);
+  boost::asio::awaitable<HttpResponse> change_experiment(HttpRequest request);
   [[nodiscard]] HttpResponse list_leases(const HttpRequest& request) const;
   [[nodiscard]] HttpResponse reload(const HttpRequest& request);
   [[nodiscard]] HttpResponse status() const;
@@ -57,6 +64,7 @@ class ControlApi {
 
   Fleet& fleet_;
   const exporters::PackLibrary& packs_;
+  Experiments& experiments_;
   std::function<std::vector<std::string>()> reload_;
   ControlPolicy policy_;
   LeaseLength lease_length_ = default_lease_length;

@@ -23,6 +23,7 @@
 #include "daemon/config_check.hpp"
 #include "daemon/control_api.hpp"
 #include "daemon/daemon_metrics.hpp"
+#include "daemon/experiments.hpp"
 #include "daemon/fleet.hpp"
 #include "daemon/http_server.hpp"
 #include "daemon/journal.hpp"
@@ -107,7 +108,11 @@ class Daemon {
                      {},
                      {}},
         fleet_(context_.get_executor(), environment_),
-        control_(fleet_, packs_, policy_of(config)),
+        experiments_(context_.get_executor(), fleet_, packs_,
+                     [this](Annotation annotation) {
+                       if (environment_.annotate) environment_.annotate(std::move(annotation));
+                     }),
+        control_(fleet_, packs_, experiments_, policy_of(config)),
         web_(fleet_.vms(), page_),
         server_(context_.get_executor()),
         signals_(context_),
@@ -125,6 +130,7 @@ class Daemon {
     if (!journal) return journal.error();
     journal_.emplace(std::move(*journal));
     environment_.journal = &*journal_;
+    if (auto opened = experiments_.open(config_.runtime_directory); !opened) return opened.error();
     if (const auto mistakes = load_packs(config_); !mistakes.empty()) {
       for (const auto& mistake : mistakes) spdlog::error("{}", mistake);
       return Error{"the packs have mistakes, " + std::to_string(mistakes.size()) +
@@ -137,11 +143,13 @@ class Daemon {
     metrics_.add_to(page_, server_);
     add_vm_metrics(page_, fleet_.vms());
     add_pack_metrics(page_, fleet_.vms());
+    page_.add([this] { return experiments_.info(); });
     control_.on_reload([this] { return reload(); });
     environment_.on_gone = [this](const std::string& vm) { metrics_.forget(vm); };
     control_.set_lease_length(*config_.lease);
     take_up_journal();
     fleet_.configure(config_);
+    experiments_.end_leases_left();
     spawn(fleet_.run());
     // Spawned last and not counted: it is what waits for the others.
     asio::co_spawn(context_, wait_for_end(), [](std::exception_ptr failure) {
@@ -277,6 +285,7 @@ class Daemon {
     stopping_ = true;
     service_.stopping();
     hangups_.cancel();
+    experiments_.stop_all();
     fleet_.stop();
     ended_.expires_at(asio::steady_timer::time_point::max());
     if (running_ > 0) co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -297,6 +306,7 @@ class Daemon {
   Fleet fleet_;
   DaemonMetrics metrics_;
   exporters::MetricsPage page_;
+  Experiments experiments_;
   ControlApi control_;
   WebApi web_;
   HttpServer server_;

@@ -1,17 +1,11 @@
 #include "daemon/journal.hpp"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <memory>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -51,60 +45,39 @@ std::string journal_file_name(const std::string& address) {
   return name + std::string(suffix);
 }
 
-Journal::Journal(std::string path, UniqueFd directory, uid_t owner)
-    : path_(std::move(path)), directory_(std::move(directory)), owner_(owner) {
-  const auto text = read_file(lease_id_file);
+Journal::Journal(PrivateFolder folder) : folder_(std::move(folder)) {
+  const auto text = folder_.read(lease_id_file, file_bytes_max);
   if (text) std::from_chars(text->data(), text->data() + text->size(), last_lease_id_);
 }
 
 Result<Journal> Journal::open(const std::string& runtime_directory) {
-  return open_directory(runtime_directory, true);
+  return open_folder(runtime_directory, PrivateFolder::Open::make);
 }
 
 Result<Journal> Journal::open_left(const std::string& runtime_directory) {
-  return open_directory(runtime_directory, false);
+  return open_folder(runtime_directory, PrivateFolder::Open::existing);
 }
 
-Result<Journal> Journal::open_directory(const std::string& runtime_directory, bool make) {
-  const auto path = runtime_directory + "/journal";
-  if (make && ::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-    return system_error(errno, path + ": cannot be made");
-  UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!directory && (errno == ELOOP || errno == ENOTDIR))
-    return Error{path + ": is a symbolic link or no folder: remove it"};
-  if (!directory) return system_error(errno, path);
-  struct stat about {};
-  if (::fstat(directory.get(), &about) != 0) return system_error(errno, path);
-  if (about.st_uid != ::geteuid() && (make || ::geteuid() != 0))
-    return Error{path + ": belongs to user " + std::to_string(about.st_uid) +
-                 ": remove it, or choose another --runtime-dir"};
-  if ((about.st_mode & 0077) != 0 && ::fchmod(directory.get(), 0700) != 0)
-    return system_error(errno, path);
-  if (auto locked = lock(directory.get(), path); !locked) return locked.error();
-  return Journal(path, std::move(directory), about.st_uid);
+Result<Journal> Journal::open_folder(const std::string& runtime_directory,
+                                     PrivateFolder::Open how) {
+  auto folder = PrivateFolder::open(runtime_directory + "/journal", how);
+  if (!folder) return folder.error();
+  if (auto locked = lock(folder->fd(), folder->path()); !locked) return locked.error();
+  return Journal(std::move(*folder));
 }
 
 Journal::Contents Journal::read() {
   Contents contents;
-  // A descriptor of its own, since closedir() closes it.
-  const int copy = ::openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, int (*)(DIR*)> files(copy >= 0 ? ::fdopendir(copy) : nullptr,
-                                                  ::closedir);
-  if (!files) {
-    contents.refused.push_back(system_error(errno, path_).detail);
+  const auto names = folder_.names(suffix);
+  if (!names) {
+    contents.refused.push_back(names.error().detail);
     return contents;
   }
-  std::vector<std::string> names;
-  while (const auto* file = ::readdir(files.get())) {
-    std::string name(file->d_name);
-    if (name.ends_with(suffix) && !name.starts_with('.')) names.push_back(std::move(name));
-  }
-  std::sort(names.begin(), names.end());
-  for (const auto& name : names) {
+  for (const auto& name : *names) {
     const auto refuse = [&](const std::string& why) {
-      contents.refused.push_back(path_ + "/" + name + ": " + why);
+      contents.refused.push_back(path() + "/" + name + ": " + why);
     };
-    const auto text = read_file(name);
+    const auto text = folder_.read(name, file_bytes_max);
     if (!text) {
       refuse(text.error().detail);
       continue;
@@ -123,63 +96,18 @@ Journal::Contents Journal::read() {
 }
 
 Result<void> Journal::write(const JournalEntry& entry) {
-  return write_file(journal_file_name(entry.address), to_text(entry));
+  return folder_.write(journal_file_name(entry.address), to_text(entry));
 }
 
 Result<void> Journal::remove(const std::string& address) {
-  const auto name = journal_file_name(address);
-  if (::unlinkat(directory_.get(), name.c_str(), 0) != 0 && errno != ENOENT)
-    return system_error(errno, path_ + "/" + name);
-  return Result<void>();
+  return folder_.remove(journal_file_name(address));
 }
 
 std::uint64_t Journal::next_lease_id() {
   ++last_lease_id_;
   // If it cannot be written, an id may come again after a crash: a nuisance, no more.
-  std::ignore = write_file(lease_id_file, std::to_string(last_lease_id_) + "\n");
+  std::ignore = folder_.write(lease_id_file, std::to_string(last_lease_id_) + "\n");
   return last_lease_id_;
-}
-
-Result<std::string> Journal::read_file(const std::string& name) const {
-  const UniqueFd file(
-      ::openat(directory_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!file && errno == ELOOP) return Error{"is a symbolic link"};
-  struct stat about {};
-  if (!file || ::fstat(file.get(), &about) != 0) {
-    const std::error_code code(errno, std::generic_category());
-    return Error{"cannot be read: " + code.message(), code};
-  }
-  if (!S_ISREG(about.st_mode)) return Error{"is no file"};
-  if (about.st_uid != owner_) return Error{"belongs to user " + std::to_string(about.st_uid)};
-  std::string text;
-  std::array<char, 16384> piece{};
-  for (;;) {
-    const auto size = ::read(file.get(), piece.data(), piece.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return Error{"cannot be read: " + std::generic_category().message(errno)};
-    if (size == 0) return {boost::system::in_place_value, std::move(text)};
-    text.append(piece.data(), static_cast<std::size_t>(size));
-    if (text.size() > file_bytes_max) return Error{"is too long to be a journal of qemond"};
-  }
-}
-
-Result<void> Journal::write_file(const std::string& name, const std::string& text) const {
-  const auto temporary = "." + name;
-  // Left by one that was killed in here.
-  ::unlinkat(directory_.get(), temporary.c_str(), 0);
-  const UniqueFd file(::openat(directory_.get(), temporary.c_str(),
-                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  const auto path = path_ + "/" + name;
-  if (!file) return system_error(errno, path);
-  for (std::string_view left = text; !left.empty();) {
-    const auto size = ::write(file.get(), left.data(), left.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return system_error(errno, path);
-    left.remove_prefix(static_cast<std::size_t>(size));
-  }
-  if (::renameat(directory_.get(), temporary.c_str(), directory_.get(), name.c_str()) != 0)
-    return system_error(errno, path);
-  return Result<void>();
 }
 
 }  // namespace qemon::daemon

@@ -2,24 +2,19 @@
 // after a crash.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
-#include "base/unique_fd.hpp"
 #include "daemon/journal_entry.hpp"
+#include "daemon/private_folder.hpp"
 
 namespace qemon::daemon {
 
-/// RUNTIME-DIRECTORY/journal: one small file for each VM that something of ours is in, written
-/// whole under another name and then renamed, so that a reader finds the old one or the new one.
-/// VMs do not outlive the host, so nothing is forced onto a disk. Locked while it is open: one
-/// qemond, or one `qemon restore`, at a time.
-///
-/// Symbolic links and files of other users are refused, in its place and in it.
+/// RUNTIME-DIRECTORY/journal: one small file for each VM that something of ours is in. VMs do not
+/// outlive the host, so nothing is forced onto a disk. Locked while it is open: one qemond, or one
+/// `qemon restore`, at a time.
 class Journal {
  public:
   /// For qemond: makes the folder if there is none. An Error names what is in the way.
@@ -42,17 +37,13 @@ class Journal {
   /// A number that no lease had before, while the runtime directory lives.
   [[nodiscard]] std::uint64_t next_lease_id();
 
-  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const std::string& path() const { return folder_.path(); }
 
  private:
-  Journal(std::string path, UniqueFd directory, uid_t owner);
-  static Result<Journal> open_directory(const std::string& runtime_directory, bool make);
-  [[nodiscard]] Result<std::string> read_file(const std::string& name) const;
-  [[nodiscard]] Result<void> write_file(const std::string& name, const std::string& text) const;
+  explicit Journal(PrivateFolder folder);
+  static Result<Journal> open_folder(const std::string& runtime_directory, PrivateFolder::Open how);
 
-  std::string path_;
-  UniqueFd directory_;
-  uid_t owner_;  // Of the folder, and of every file in it.
+  PrivateFolder folder_;
   std::uint64_t last_lease_id_ = 0;
 };
 

@@ -177,6 +177,9 @@ class Vm {
   /// the monitor is out of reach, that is done when it is reached again.
   std::shared_ptr<SwitchRequest> ask_to_end(LeaseId id);
   std::shared_ptr<SwitchRequest> ask_to_end_all();
+  /// Asks to read all of the trace that was written until now and to poll all collectors, so that
+  /// every figure is one of now. Collectors that could not be polled are told as `failed`.
+  std::shared_ptr<SwitchRequest> ask_to_refresh();
   /// Gives a lease another end. An Error if there is none of that id.
   Result<void> set_lease_end(LeaseId id, LeaseLength from_now);
   /// The library was loaded anew.
@@ -237,6 +240,8 @@ class Vm {
   [[nodiscard]] BudgetLimits budget_limits() const;
   /// How often each event was switched off because it was too much, since qemond started.
   [[nodiscard]] const std::map<trace::EventIndex, std::uint64_t>& trips() const { return trips_; }
+  /// Whatever was lost of the trace, in no unit: it grows when something more was.
+  [[nodiscard]] std::uint64_t losses() const;
   /// The share of the last minute in which nothing of the trace was lost; absent while nothing is
   /// traced.
   [[nodiscard]] std::optional<double> complete_ratio() const;
@@ -259,6 +264,7 @@ class Vm {
   boost::asio::awaitable<Result<void>> answer(qmp::Client& client, SwitchRequest& request);
   [[nodiscard]] std::vector<std::string> names_to_switch_on() const;
   boost::asio::awaitable<Result<void>> catch_up(qmp::Client& client);
+  boost::asio::awaitable<Result<void>> refresh(qmp::Client& client, SwitchReport& report);
   boost::asio::awaitable<Result<void>> sample_if_due(qmp::Client& client);
   boost::asio::awaitable<Result<void>> switch_windows(qmp::Client& client, Sampler::Turn turn);
   boost::asio::awaitable<void> close_windows(qmp::Client& client);
@@ -310,7 +316,6 @@ class Vm {
   [[nodiscard]] BudgetSample budget_sample(std::chrono::steady_clock::time_point now) const;
   void trip(const std::vector<Trip>& trips);
   [[nodiscard]] bool any_tripped_still_on() const;
-  [[nodiscard]] std::uint64_t losses() const;
   boost::asio::awaitable<void> begin_process(std::optional<ProcessInfo> process);
   boost::asio::awaitable<void> end_process();
   void choose_catalog();

@@ -119,7 +119,6 @@ void Vm::enforce_trace_space() {
   trip(trips);
 }
 
-/// Whatever was lost of the trace, in no unit: it grows when something more was.
 std::uint64_t Vm::losses() const {
   const auto totals = trace_totals();
   auto losses = totals.decoder.dropped_events + totals.decoder.resyncs + totals.decoder.lost_bytes +

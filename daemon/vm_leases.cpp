@@ -73,6 +73,10 @@ std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_end_all() {
   return ask(std::move(request));
 }
 
+std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_refresh() {
+  return ask(request_for(wake_timer_.get_executor(), Wish::refresh, {}));
+}
+
 Result<void> Vm::set_lease_end(LeaseId id, LeaseLength from_now) {
   if (leases_.find(id) == nullptr) return Error{"there is no lease " + std::to_string(id)};
   leases_.set_until(id, end_of(from_now));
@@ -114,6 +118,7 @@ bool Vm::settle(const SwitchRequest& request, SwitchReport& report) {
       any = settle_packs_off(request, report);
       break;
     case Wish::reconcile:
+    case Wish::refresh:
       break;
   }
   for (auto* names : {&report.changed, &report.already, &report.unavailable}) sort_once(*names);

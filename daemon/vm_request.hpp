@@ -9,7 +9,7 @@ namespace qemon::daemon {
 
 /// Shared by the coroutine that asks (and waits) and the queue of the Vm that answers.
 struct Vm::SwitchRequest {
-  enum class Wish : std::uint8_t { events_on, events_off, packs_on, packs_off, reconcile };
+  enum class Wish : std::uint8_t { events_on, events_off, packs_on, packs_off, reconcile, refresh };
 
   SwitchRequest(boost::asio::any_io_executor executor, Wish its_wish)
       : wish(its_wish), finished(executor) {}

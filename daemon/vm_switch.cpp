@@ -89,6 +89,7 @@ asio::awaitable<void> Vm::answer_requests(qmp::Client& client) {
 
 asio::awaitable<Result<void>> Vm::answer(qmp::Client& client, SwitchRequest& request) {
   using Wish = SwitchRequest::Wish;
+  if (request.wish == Wish::refresh) co_return co_await refresh(client, request.report);
   // A pack counts what happens while it is on, also of events that others have on.
   if (request.wish == Wish::packs_on || request.wish == Wish::packs_off) co_await catch_up(client);
   // What is on now and not because of us was switched on by somebody else, and stays on afterwards.
@@ -215,6 +216,15 @@ asio::awaitable<Result<void>> Vm::catch_up(qmp::Client& client) {
   auto flushed = co_await router_->flush(client);
   co_await router_->drain(environment_.read_buffer);
   co_return flushed;
+}
+
+/// Makes every figure one of now: first those that QEMU is asked for, which takes longest, then the
+/// trace. What could not be told is in `report`.
+asio::awaitable<Result<void>> Vm::refresh(qmp::Client& client, SwitchReport& report) {
+  auto failed = co_await collectors_.poll_all(client, *identity_, process_);
+  for (auto& [collector, why] : failed)
+    report.failed.push_back({std::move(collector), std::move(why)});
+  co_return co_await catch_up(client);
 }
 
 asio::awaitable<Result<void>> Vm::flush_if_due(qmp::Client& client) {

@@ -8,10 +8,12 @@
 #include <sstream>
 
 #include "exporters/metrics_page.hpp"
+#include "exporters/quantile.hpp"
 
 namespace qemon::cli {
 namespace {
 
+using exporters::quantile;
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 
