@@ -27,6 +27,9 @@ constexpr const char* examples =
     "  qemon event on exec_tb --sample 20ms/1s estimate the rate of a very frequent event\n"
     "  qemon pack on virtio-blk irq --for 10m  their metrics appear in /metrics\n"
     "  qemon lease list                        what is on for whom and until when\n"
+    "  qemon experiment start cold --pack virtio-blk -- ./build.sh\n"
+    "                                          what the VMs do while a command runs\n"
+    "  qemon experiment compare cold hot       two such runs side by side\n"
     "  qemon event list --enabled              what is on, and how often it occurred\n"
     "  qemon event off '*'                     what qemon event on switched on goes off\n"
     "  qemon restore                           everything back as it was found\n"
@@ -145,6 +148,7 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   add_replay_command(app, invocation);
   add_pack_commands(app, invocation);
   add_lease_commands(app, invocation);
+  add_experiment_commands(app, invocation);
   add_restore_command(app, invocation);
   add_reload_command(app, invocation);
 

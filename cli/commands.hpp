@@ -43,6 +43,8 @@ class Session {
   void refuse(std::string_view line);
   /// A mistake that begins with FILE:LINE, where editors look for it: without "qemon: " in front.
   void fail_in_file(std::string_view line);
+  /// For a program that was run on behalf of the user: its exit status is ours.
+  void exit_with(int status) { status_ = status; }
   [[nodiscard]] int status() const { return status_; }
 
   /// The daemon's answer as it is, with indentation. This is the stable interface for programs.
@@ -70,8 +72,15 @@ struct Invocation {
   bool enabled_only = false;
   std::string duration;
   std::string sample;
-  std::string lease;              ///< Its id.
-  std::string runtime_directory;  ///< Of qemond.
+  std::string lease;                 ///< Its id.
+  std::string runtime_directory;     ///< Of qemond.
+  std::vector<std::string> names;    ///< Of experiments.
+  std::vector<std::string> labels;   ///< NAME=VALUE.
+  std::vector<std::string> words;    ///< A command to run.
+  std::vector<std::string> metrics;  ///< Names or patterns.
+  std::string plot;                  ///< A file to draw into.
+  std::string axis;                  ///< What to draw over.
+  bool replace = false;
   std::function<void(const Invocation&, Session&)> command;
 };
 
@@ -89,6 +98,10 @@ void add_event_cost_command(CLI::App& event, Invocation& invocation);
 void add_replay_command(CLI::App& app, Invocation& invocation);
 void add_pack_commands(CLI::App& app, Invocation& invocation);
 void add_lease_commands(CLI::App& app, Invocation& invocation);
+void add_experiment_commands(CLI::App& app, Invocation& invocation);
+/// Below `experiment`.
+void add_experiment_start_command(CLI::App& experiment, Invocation& invocation);
+void add_experiment_compare_command(CLI::App& experiment, Invocation& invocation);
 void add_restore_command(CLI::App& app, Invocation& invocation);
 void add_reload_command(CLI::App& app, Invocation& invocation);
 
