@@ -134,6 +134,15 @@ std::vector<OpenFile> log_candidates(std::span<const OpenFile> files,
   return candidates;
 }
 
+std::optional<OpenFile> remote_file_named(std::span<const OpenFile> files,
+                                          const std::string& path) {
+  const auto found = std::find_if(files.begin(), files.end(), [&](const OpenFile& file) {
+    return !file.remote.empty() && opened_for_writing(file) &&
+           is_named(file, path.substr(path.rfind('/') + 1), {});
+  });
+  return found == files.end() ? std::nullopt : std::optional(*found);
+}
+
 bool is_log_silenced(std::span<const OpenFile> files) {
   return std::any_of(files.begin(), files.end(), [](const OpenFile& file) {
     return file.target == "/dev/null" && is_opened_as_log(file);

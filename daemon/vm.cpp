@@ -66,7 +66,7 @@ Vm::Vm(asio::any_io_executor executor, VmConfig config, std::string name,
       wake_timer_(executor),
       feed_timer_(executor),
       backoff_(backoff_first),
-      collectors_(environment.texts),
+      collectors_(environment.texts, [this] { return write_journal(); }),
       sampler_([engine = std::mt19937_64(std::random_device()())]() mutable {
         return std::generate_canonical<double, 53>(engine);
       }) {

@@ -155,6 +155,8 @@ class Vm {
   /// still run go on, those that ran out end, and events that it switched on are not taken for
   /// others'.
   void take_up(JournalEntry entry);
+  /// What could not be put back when `run` returned.
+  [[nodiscard]] const std::optional<JournalEntry>& left() const { return written_; }
   /// No configuration names this VM: the journal remembers it until it is detached.
   void attached_by_command();
 

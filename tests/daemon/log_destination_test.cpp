@@ -127,6 +127,18 @@ TEST(LogCandidates, AreFilesThatAHumanMonitorMayHaveRedirectedTheLogTo) {
   EXPECT_EQ(candidates.front().target, "/tmp/logfile");
 }
 
+TEST(LogDestination, KnowsATraceFileOnAServer) {
+  auto remote = open_file(7, FileKind::regular, "/net/home/trace.bin");
+  remote.remote = "nfs4";
+  auto image = open_file(8, FileKind::regular, "/net/home/disk.img", O_RDWR);
+  image.remote = "nfs4";
+  const std::vector files{terminal, open_file(6, FileKind::regular, "/var/trace.bin"), image,
+                          remote};
+
+  EXPECT_EQ(remote_file_named(files, "/home/user/trace.bin")->target, "/net/home/trace.bin");
+  EXPECT_FALSE(remote_file_named(files, "/home/user/another.bin"));
+}
+
 TEST(LogTimestamps, AreOnOnlyWhenAskedFor) {
   EXPECT_TRUE(has_log_timestamps(qemu({"-msg", "timestamp=on"})));
   EXPECT_TRUE(has_log_timestamps(qemu({"-msg", "guest-name=on,timestamp=on"})));
