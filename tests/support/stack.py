@@ -62,9 +62,9 @@ def http_get(url, data=None, seconds=10):
 
 
 def hurried(rules, windows, hold="0s"):
-    """The text of a rule file for a test that has no hours: `windows` maps what stands in brackets to something shorter, and `for:`
-    becomes `hold`. Nothing else changes, names included."""
-    text = re.sub(r"\[(\w+)\]", lambda found: f"[{windows.get(found[1], found[1])}]", rules)
+    """The text of a rule file for a test that has no hours: `windows` maps what stands in brackets or behind `offset` to
+    something shorter, and `for:` becomes `hold`. Nothing else changes, names included."""
+    text = re.sub(r"(\[|\boffset )(\w+)", lambda found: found[1] + windows.get(found[2], found[2]), rules)
     return re.sub(r"(?m)^(\s*)for: \S+", rf"\g<1>for: {hold}", text)
 
 
