@@ -283,10 +283,11 @@ class Prometheus:
 
 
 class Stack:
-    """Starts things and ends them. `bin_dir` has qemond and qemon."""
+    """Starts things and ends them. `bin_dir` has qemond and qemon. Prometheus is that of QEMON_PROMETHEUS, else of the PATH."""
 
-    def __init__(self, bin_dir, qemu="qemu-system-x86_64", prometheus="prometheus"):
-        self.bin_dir, self.qemu, self.prometheus = pathlib.Path(bin_dir), qemu, prometheus
+    def __init__(self, bin_dir, qemu="qemu-system-x86_64", prometheus=None):
+        self.bin_dir, self.qemu = pathlib.Path(bin_dir), qemu
+        self.prometheus = prometheus or os.environ.get("QEMON_PROMETHEUS", "prometheus")
         self.processes, self.vms, self.witnesses = [], [], []
         self._folder = None
         self.folder = None
