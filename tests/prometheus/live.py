@@ -57,7 +57,7 @@ class Live:
         of_simple = ["--trace-events", f"db1={catalog}"] if catalog else []
         self.hosts = [self.stack.start_qemond([self.vms[0]], packs, "host1", polls),
                       self.stack.start_qemond([self.vms[1]], packs, "host2", polls,
-                                              ["--budget", "db1=records=20000,lag=unlimited,drops=unlimited,grace=3s", *of_simple])]
+                                              ["--budget", "db1=records=10000,lag=unlimited,drops=unlimited,grace=3s", *of_simple])]
         self.instance = {vm.name: host.listen for vm, host in zip(self.vms, self.hosts)}
         self.first = self.stack.start_prometheus(self.hosts, self.rules, "first")
         self.second = self.stack.start_prometheus_with(self.federation(), "second", ["--web.enable-remote-write-receiver"])
@@ -213,11 +213,17 @@ class Live:
     def alerts_fire(self):
         web1, db1 = (dict(instance=self.instance[vm.name], vm=vm.name) for vm in self.vms)
         self.fires("QemuTraceEventOnForLong", 10, **web1)
+        # A disk that QEMU lets do five operations a second: each waits 200 ms.
+        unlimited = {limit: 0 for limit in ("bps", "bps_rd", "bps_wr", "iops_rd", "iops_wr")}
+        self.vms[0].qmp("block_set_io_throttle", device="virtio0", iops=5, **unlimited)
         for vm in self.vms:
             vm.qmp("cont")
         self.hosts[1].qemon("event", "on", FLOOD, "--vm", "db1")
         self.fires("QemondBudgetTripped", 20, event=FLOOD, **db1)
         check(not [alert for alert in self.first.alerts("QemondBudgetTripped") if alert["labels"]["vm"] == "web1"], "web1 has tripped too")
+
+        for alert in ("QemuBlockLatencyHigh", "QemuBlockMeanLatencyHigh"):
+            self.fires(alert, SECONDS["2m"] + 20, **web1)
 
         self.vms[0].kill()
         states = set()
