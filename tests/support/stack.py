@@ -20,6 +20,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -126,9 +127,10 @@ class Process:
 
 
 class Qmp:
-    """A monitor client of the test's own, beside qemond: an independent witness. May be used by one thread at a time."""
+    """A monitor client of the test's own, beside qemond: an independent witness."""
 
     def __init__(self, path):
+        self.lock = threading.Lock()  # A Witness asks from a thread of its own.
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
         self.socket.connect(str(path))
@@ -137,6 +139,10 @@ class Qmp:
         self.ask("qmp_capabilities")
 
     def ask(self, command, **arguments):
+        with self.lock:
+            return self._ask(command, arguments)
+
+    def _ask(self, command, arguments):
         self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
         while True:
             line = self.lines.readline()
@@ -297,6 +303,7 @@ class Stack:
         base = os.environ.get("TMPDIR", "/tmp")
         self._folder = tempfile.TemporaryDirectory(prefix="qemon-stack.", dir=base if len(base) < 50 else "/tmp")
         self.folder = pathlib.Path(self._folder.name)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that __exit__ comes then too.
         return self
 
     def __exit__(self, *_):
