@@ -128,15 +128,15 @@ TEST(LogCandidates, AreFilesThatAHumanMonitorMayHaveRedirectedTheLogTo) {
 }
 
 TEST(LogDestination, KnowsATraceFileOnAServer) {
-  auto remote = open_file(7, FileKind::regular, "/net/home/trace.bin");
+  auto remote = open_file(7, FileKind::regular, "/net/share/trace.bin");
   remote.remote = "nfs4";
-  auto image = open_file(8, FileKind::regular, "/net/home/disk.img", O_RDWR);
+  auto image = open_file(8, FileKind::regular, "/net/share/disk.img", O_RDWR);
   image.remote = "nfs4";
   const std::vector files{terminal, open_file(6, FileKind::regular, "/var/trace.bin"), image,
                           remote};
 
-  EXPECT_EQ(remote_file_named(files, "/home/user/trace.bin")->target, "/net/home/trace.bin");
-  EXPECT_FALSE(remote_file_named(files, "/home/user/another.bin"));
+  EXPECT_EQ(remote_file_named(files, "/srv/link/trace.bin")->target, "/net/share/trace.bin");
+  EXPECT_FALSE(remote_file_named(files, "/srv/link/another.bin"));
 }
 
 TEST(LogTimestamps, AreOnOnlyWhenAskedFor) {

@@ -1,6 +1,6 @@
 // Which VMs are watched: by configuration, by discovery and by command.
-#include <csignal>
 #include <signal.h>
+#include <csignal>
 
 #include <filesystem>
 

@@ -284,10 +284,11 @@ TEST_P(CostOf, AnEventThatIsSampledIsSaidNotToBeMeasured) {
 
   const auto cost = cost_of(daemon, {"virtio_blk_handle_*", "--sample", "10ms"});
 
-  ASSERT_EQ(cost.size(), 3U) << cost.dump();
-  EXPECT_EQ(cost[2].at("name"), read_event);
-  EXPECT_TRUE(cost[2].at("records_per_second").is_null());
-  EXPECT_THAT(cost[2].at("note").get<std::string>(), HasSubstr("is sampled"));
+  ASSERT_GE(cost.size(), 2U) << cost.dump();
+  EXPECT_FALSE(cost.front().at("records_per_second").is_null());
+  EXPECT_EQ(cost.back().at("name"), read_event);
+  EXPECT_TRUE(cost.back().at("records_per_second").is_null());
+  EXPECT_THAT(cost.back().at("note").get<std::string>(), HasSubstr("is sampled"));
 }
 
 TEST_P(CostOf, TooManyEventsIsNotAsked) {
