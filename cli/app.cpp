@@ -30,6 +30,7 @@ constexpr const char* examples =
     "  qemon event list --enabled              what is on, and how often it occurred\n"
     "  qemon event off '*'                     what qemon event on switched on goes off\n"
     "  qemon restore                           everything back as it was found\n"
+    "  qemon mark \"cache dropped\" --vm web1  note this moment, for graphs\n"
     "  qemon vm release web1 --for 60s         let another program use the monitor\n"
     "  qemon replay trace.log --pack block     what a finished trace tells, without qemond\n"
     "  qemon vm list --output json             for programs; table output may change\n"
@@ -145,6 +146,7 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   add_replay_command(app, invocation);
   add_pack_commands(app, invocation);
   add_lease_commands(app, invocation);
+  add_mark_command(app, invocation);
   add_restore_command(app, invocation);
   add_reload_command(app, invocation);
 

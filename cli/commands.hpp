@@ -72,6 +72,9 @@ struct Invocation {
   std::string sample;
   std::string lease;              ///< Its id.
   std::string runtime_directory;  ///< Of qemond.
+  std::string text;               ///< Of a mark.
+  std::vector<std::string> tags;
+  bool list = false;
   std::function<void(const Invocation&, Session&)> command;
 };
 
@@ -89,6 +92,7 @@ void add_event_cost_command(CLI::App& event, Invocation& invocation);
 void add_replay_command(CLI::App& app, Invocation& invocation);
 void add_pack_commands(CLI::App& app, Invocation& invocation);
 void add_lease_commands(CLI::App& app, Invocation& invocation);
+void add_mark_command(CLI::App& app, Invocation& invocation);
 void add_restore_command(CLI::App& app, Invocation& invocation);
 void add_reload_command(CLI::App& app, Invocation& invocation);
 

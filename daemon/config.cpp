@@ -42,6 +42,9 @@ void complete(Config& config, OptionChecker& checker) {
   if (!config.trace_space_bytes) config.trace_space_bytes = default_trace_space_bytes;
   if (!config.lease) config.lease = LeaseLength(default_lease_length);
   checker.check_listen(config.listen);
+  if (lacks_url(config.grafana))
+    checker.fail(
+        "grafana: it is not said where: give --grafana-url, for instance http://127.0.0.1:3000");
 }
 
 }  // namespace
@@ -71,7 +74,33 @@ struct Words {
   std::vector<std::string> budgets;
   std::string trace_space;
   std::string lease;
+  std::vector<std::string> annotate;
 };
+
+void add_grafana_options(CLI::App& app, GrafanaSettings& grafana, Words& words) {
+  app.add_option("--grafana-url", grafana.url,
+                 "Grafana to write annotations to, for instance http://127.0.0.1:3000 [none]")
+      ->type_name("URL");
+  app.add_option("--grafana-token-file", grafana.token_file,
+                 "File with the token of a service account that may write annotations (Editor)")
+      ->type_name("FILE");
+  app.add_option("--grafana-ca-file", grafana.ca_file,
+                 "Certificates to trust for https besides the system's, in PEM form")
+      ->type_name("FILE");
+  app.add_option("--grafana-dashboard", grafana.dashboard,
+                 "The uid of the only dashboard to annotate [all that ask for the tag qemon]")
+      ->type_name("UID");
+  app.add_option("--grafana-tags", grafana.tags,
+                 "Tags of every annotation, besides qemon, what it is and the VM")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("TAG,...");
+  app.add_option("--grafana-annotate", words.annotate,
+                 "What is annotated: some of " + annotation_topic_words() + " [all]")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("TOPIC,...");
+}
 
 void add_options(CLI::App& app, Config& config, Words& words) {
   const auto repeated = [&](const char* name, std::vector<std::string>& into, const char* help,
@@ -139,6 +168,7 @@ void add_options(CLI::App& app, Config& config, Words& words) {
                  "How long events and packs stay on that qemon switches on without --for: 30s, "
                  "10m, 2h, 1d or forever [1h]")
       ->type_name("DURATION");
+  add_grafana_options(app, config.grafana, words);
   app.add_option("--log-level", config.log_level, "error, warn, info or debug [info]")
       ->check(CLI::IsMember({"error", "warn", "info", "debug"}))
       ->type_name("LEVEL");
@@ -190,6 +220,7 @@ Config merge(Config file, Config line) {
   // Access is never the sum of two lists.
   if (!line.control_groups.empty()) file.control_groups = std::move(line.control_groups);
   if (!line.read_groups.empty()) file.read_groups = std::move(line.read_groups);
+  override_with(std::move(line.grafana), file.grafana);
   file.file = line.file;
   file.check_only = line.check_only;
   file.pack_folders.insert(file.pack_folders.end(), line.pack_folders.begin(),
@@ -224,6 +255,10 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config,
   OptionChecker checker;
   checker.check_groups("--control-group", line.control_groups);
   checker.check_groups("--read-group", line.read_groups);
+  if (!words.annotate.empty())
+    line.grafana.topics.emplace(words.annotate.begin(), words.annotate.end());
+  for (const auto& [key, why] : mistakes_in(line.grafana))
+    checker.fail("--grafana-" + key + ": " + why);
   Config file;
   exporters::Mistakes in_file(line.file);
   if (!line.file.empty()) read_config_file(line.file, file, in_file);
@@ -251,7 +286,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   std::vector<std::string> mistakes;
   parsed.exit_status = parse(argc, argv, parsed.config, mistakes);
   if (parsed.exit_status) return parsed;
-  if (mistakes.empty() && parsed.config.check_only) mistakes = check_packs(parsed.config);
+  if (mistakes.empty() && parsed.config.check_only) mistakes = check_files(parsed.config);
   for (const auto& mistake : mistakes) std::cerr << "qemond: " << mistake << '\n';
   if (!mistakes.empty()) {
     parsed.exit_status = 2;

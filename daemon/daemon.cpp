@@ -20,12 +20,14 @@
 #include <utility>
 
 #include "base/version.hpp"
+#include "daemon/annotation_writer.hpp"
 #include "daemon/config_check.hpp"
 #include "daemon/control_api.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/fleet.hpp"
 #include "daemon/http_server.hpp"
 #include "daemon/journal.hpp"
+#include "daemon/marks.hpp"
 #include "daemon/service_manager.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/web_api.hpp"
@@ -107,12 +109,13 @@ class Daemon {
                      {},
                      {}},
         fleet_(context_.get_executor(), environment_),
-        control_(fleet_, packs_, policy_of(config)),
+        control_(fleet_, packs_, marks_, policy_of(config)),
         web_(fleet_.vms(), page_),
         server_(context_.get_executor()),
         signals_(context_),
         hangups_(context_, SIGHUP),
         service_(context_.get_executor()),
+        annotations_(context_.get_executor()),
         ended_(context_) {}
 
   Result<void> run() {
@@ -135,6 +138,12 @@ class Daemon {
       metrics_.observe_round_trip(vm, time);
     };
     metrics_.add_to(page_, server_);
+    DaemonMetrics::add_annotations(page_, annotations_, marks_);
+    annotations_.configure(config_.grafana);
+    environment_.annotate = [this](Annotation annotation) {
+      annotations_.add(std::move(annotation));
+    };
+    control_.on_annotation(environment_.annotate);
     add_vm_metrics(page_, fleet_.vms());
     add_pack_metrics(page_, fleet_.vms());
     control_.on_reload([this] { return reload(); });
@@ -154,6 +163,9 @@ class Daemon {
                    [](std::exception_ptr failure) {
                      if (failure) std::rethrow_exception(failure);
                    });
+    asio::co_spawn(context_, annotations_.run(), [](std::exception_ptr failure) {
+      if (failure) std::rethrow_exception(failure);
+    });
     service_.ready();
     context_.run();
     return Result<void>();
@@ -235,6 +247,7 @@ class Daemon {
     }
     config_ = std::move(config);
     environment_.trace_space_bytes = config_.trace_space_bytes.value_or(0);
+    annotations_.configure(config_.grafana);
     control_.set_policy(policy_of(config_));
     control_.set_lease_length(*config_.lease);
     spdlog::set_level(spdlog::level::from_str(config_.log_level));
@@ -280,6 +293,7 @@ class Daemon {
     fleet_.stop();
     ended_.expires_at(asio::steady_timer::time_point::max());
     if (running_ > 0) co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await annotations_.stop();
     co_await server_.stop();
     service_.stop();
   }
@@ -296,6 +310,7 @@ class Daemon {
   VmEnvironment environment_;
   Fleet fleet_;
   DaemonMetrics metrics_;
+  Marks marks_;
   exporters::MetricsPage page_;
   ControlApi control_;
   WebApi web_;
@@ -303,6 +318,7 @@ class Daemon {
   asio::signal_set signals_;
   asio::signal_set hangups_;  // From the beginning, since an early one would end us.
   ServiceManager service_;
+  AnnotationWriter annotations_;
   std::chrono::steady_clock::time_point figures_time_ = std::chrono::steady_clock::now();
   std::uint64_t figures_records_ = 0;
   bool stopping_ = false;

@@ -27,6 +27,7 @@
 #include "daemon/journal.hpp"
 #include "daemon/lease_length.hpp"
 #include "daemon/leases.hpp"
+#include "daemon/qmp_event_annotations.hpp"
 #include "daemon/qmp_event_counters.hpp"
 #include "daemon/run_state.hpp"
 #include "daemon/sampler.hpp"
@@ -195,6 +196,8 @@ class Vm {
   /// Closes the monitor session for `duration`, so that another client can use the monitor; tracing
   /// goes on.
   void release(std::chrono::milliseconds duration);
+  /// A user made a mark about it.
+  void marked() { ++marks_; }
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::string address() const { return qmp::to_string(config_.endpoint); }
@@ -324,6 +327,7 @@ class Vm {
   void choose_catalog();
   void on_qmp_event(const qmp::Event& event);
   void refuse_requests(const std::string& why);
+  void annotate(std::optional<Annotation> annotation) const;
   void set_state(VmState state, std::string reason);
   bool note_failure(const Error& error);
   void wake();
@@ -355,6 +359,8 @@ class Vm {
   std::string run_state_;
   RunStateClock run_state_clock_;
   QmpEventCounters qmp_events_;
+  QmpEventAnnotations qmp_event_annotations_;
+  std::uint64_t marks_ = 0;
   CollectorRunner collectors_;
 
   trace::EventTable events_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "daemon/switch_annotation.hpp"
 #include "daemon/vm.hpp"
 
 namespace qemon::daemon {
@@ -76,12 +77,21 @@ BudgetSample Vm::budget_sample(Clock::time_point now) const {
 /// Marks events that are too much; the session switches them off next.
 void Vm::trip(const std::vector<Trip>& trips) {
   if (trips.empty()) return;
+  std::vector<std::string> names;
   for (const auto& [event, why] : trips) {
     leases_.trip(event, why);
     ++trips_[event];
+    names.push_back(events_.name(event));
     spdlog::warn("{}: event={} is switched off until it is asked for again reason=\"{}\"", name(),
                  events_.name(event), why);
   }
+  Annotation annotation;
+  annotation.begin = std::chrono::system_clock::now();
+  annotation.vm = name();
+  annotation.kind = "budget";
+  annotation.text =
+      "events off until asked for again: " + shortened(names) + ": " + trips.front().why;
+  annotate(std::move(annotation));
   write_journal_or_warn();
   has_tripped_ = true;
   wake();
