@@ -1,5 +1,5 @@
 """How the qemonds themselves are doing."""
-from source.model import RATE, STEADY, TRACE_SWITCHES, Column, Dashboard, Query, Row, graph, heatmap, stat, table, the_datasource, the_vms
+from source.model import BUSY, RATE, STEADY, TRACE_SWITCHES, Column, Dashboard, Query, Row, graph, heatmap, stat, table, the_datasource, the_vms
 
 DASHBOARD = Dashboard(
     "qemon-daemon", "qemon: qemond", "How the qemonds themselves are doing: what they cost, and whether they keep up.",
@@ -25,7 +25,7 @@ DASHBOARD = Dashboard(
         ]),
         Row("What it costs", [
             graph("CPU", "percentunit", """Processor time of qemond: it uses one thread, so it cannot keep up at 100 %. Records a second are what costs; trace
-                fewer events, or sample them.""", ("rate(process_cpu_seconds_total{<host>}<rate>)", "{{instance}}"), moves=STEADY),
+                fewer events, or sample them.""", ("rate(process_cpu_seconds_total{<host>}<rate>)", "{{instance}}"), moves=BUSY),
             graph("Memory", "bytes", """Resident memory of qemond. Grows with VMs and series, then stays. A line that rises for ever is a
                 defect.""", ("process_resident_memory_bytes{<host>}", "{{instance}}"), moves=STEADY),
             graph("File descriptors", "short", """Descriptors that are open, and the limit. Each VM takes a few; near the limit raise LimitNOFILE.""",
@@ -36,18 +36,18 @@ DASHBOARD = Dashboard(
                 whose limit was reached.""", ("scrape_samples_scraped{<host>}", "{{instance}}"), moves=STEADY),
             graph("HTTP requests", "reqps", """Requests that qemond answered, the control socket's too, and those that it could not understand. Bad ones: somebody probes
                 the port, or a proxy speaks another protocol.""",
-                  ("rate(qemond_http_requests_total{<host>}<rate>)", "{{instance}} requests"), ("rate(qemond_http_bad_requests_total{<host>}<rate>)", "{{instance}} bad"),
+                  Query("rate(qemond_http_requests_total{<host>}<rate>)", "{{instance}} requests", BUSY), ("rate(qemond_http_bad_requests_total{<host>}<rate>)", "{{instance}} bad"),
                   moves=STEADY),
         ]),
         Row("Monitors", [
             heatmap("Monitor round trips", "s", """Time from a command to QEMU's answer, of all VMs. Above 10 ms QEMU's main loop is busy; above a second it
-                hangs, and the guest's devices with it.""", "sum by (le) (increase(qemond_monitor_round_trip_seconds_bucket{<vm>}<rate>))", moves=STEADY, width=12),
+                hangs, and the guest's devices with it.""", "sum by (le) (increase(qemond_monitor_round_trip_seconds_bucket{<vm>}<rate>))", moves=BUSY, width=12),
             graph("Monitor round trips by VM", "s", """99th percentile by VM. One VM that is slow has a busy or blocked main loop; all at once, a busy
                 host.""",
                   ("histogram_quantile(0.99, sum by (instance, vm, le) (rate(qemond_monitor_round_trip_seconds_bucket{<vm>}<rate>)))", "{{vm}} on {{instance}}"),
-                  moves=STEADY, width=12),
+                  moves=BUSY, width=12),
             graph("Commands", "cps", """Monitor commands that were answered. They share QEMU's main loop with the guest; collectors that ask less often make it
-                fewer.""", ("sum by (instance, vm) (rate(qemond_monitor_round_trip_seconds_count{<vm>}<rate>))", "{{vm}} on {{instance}}"), moves=STEADY),
+                fewer.""", ("sum by (instance, vm) (rate(qemond_monitor_round_trip_seconds_count{<vm>}<rate>))", "{{vm}} on {{instance}}"), moves=BUSY),
             graph("Timeouts", "cps", """Monitor commands that QEMU did not answer within 5 s. Above 0 QEMU hangs or is stopped by a debugger.""",
                   ("sum by (instance, vm) (rate(qemond_monitor_timeouts_total{<vm>}<rate>))", "{{vm}} on {{instance}}"), moves=STEADY),
             graph("Reconnects", "cps", """How often monitors were attached again. Again and again: the VM restarts in a loop, or somebody else takes

@@ -1,5 +1,5 @@
 """Where a guest runs under TCG, and which registers of devices it touches."""
-from source.model import GROWS, STEADY, TRACE_SWITCHES, Column, Dashboard, Query, Row, Variable, graph, heatmap, stat, table, the_datasource, the_vms
+from source.model import GROWS, RATE, STEADY, TRACE_SWITCHES, Column, Dashboard, Query, Row, Variable, graph, heatmap, stat, table, the_datasource, the_vms
 
 # The label is hexadecimal without leading zeros; with them, rows stand in the order of addresses.
 PAGES = """sum by (address) (label_replace(label_replace(rate(qemu_tcg_executed_page_total{<vm>,page=~"0x.*"}<rate>),
@@ -13,7 +13,7 @@ DASHBOARD = Dashboard(
     [
         Row("Code", [
             stat("Blocks entered", "cps", """Translated blocks entered from QEMU's main loop. It is a sample with a bias: blocks that jump to each other are entered once.
-                Nothing here: switch on the pack tcg.""", "sum(rate(qemu_tcg_blocks_executed_total{<vm>}<rate>))", moves="rate"),
+                Nothing here: switch on the pack tcg.""", "sum(rate(qemu_tcg_blocks_executed_total{<vm>}<rate>))", moves=RATE),
             stat("Blocks translated", "cps", """Blocks that TCG translated, exact. High for long: code that changes itself, or a code buffer that is flushed
                 again and again (tb-size).""", "sum(rate(qemu_tcg_blocks_translated_total{<vm>}<rate>))"),
             stat("Translated code", "bytes", """Host code that TCG keeps. At its maximum everything is thrown away and translated anew: raise
@@ -21,7 +21,7 @@ DASHBOARD = Dashboard(
             stat("Room for code", "percentunit", """How full the buffer for translated code is. At 100 % it is flushed.""",
                  "sum(qemu_jit_code_bytes{<vm>}) / sum(qemu_jit_code_bytes_max{<vm>})", bad_above=0.95),
             stat("Accesses to devices", "cps", """Accesses to registers of emulated devices, port I/O too. Each costs the guest an exit to QEMU.
-                Nothing here: switch on the pack mmio.""", "sum(rate(qemu_mmio_accesses_total{<vm>}<rate>))", moves="rate"),
+                Nothing here: switch on the pack mmio.""", "sum(rate(qemu_mmio_accesses_total{<vm>}<rate>))", moves=RATE),
             stat("Trace completeness", "percentunit", """Share of the last minute in which nothing of the trace was lost. Below 100 % the figures here are
                 too low, and still right in proportion if losses hit all alike.""", "min(qemu_trace_complete_ratio{<vm>})", bad_below=0.999, none="no trace"),
             heatmap("Pages executed", "short", """Entries by 4 KiB page of guest virtual memory, a row for each page in the order of addresses. A bright row is a loop
@@ -39,7 +39,7 @@ DASHBOARD = Dashboard(
                   ("sum(rate(qemu_tcg_blocks_executed_total{<vm>}<rate>))", "entered"),
                   Query("sum(rate(qemu_tcg_blocks_translated_total{<vm>}<rate>))", "translated", STEADY), height=12),
             graph("Flushes of the translation lookaside buffer", "cps", """TLB flushes by kind. Many full ones: the guest changes address spaces often, and each
-                costs it a refill.""", ("sum by (kind) (rate(qemu_jit_tlb_flushes_total{<vm>}<rate>))", "{{kind}}"), moves=STEADY),
+                costs it a refill.""", ("sum by (kind) (rate(qemu_jit_tlb_flushes_total{<vm>}<rate>))", "{{kind}}")),
             graph("Blocks thrown away", "cps", """Translated blocks invalidated because their page was written, and flushes of the whole buffer. Flushes above
                 0 for long: raise tb-size.""",
                   ("sum(rate(qemu_jit_invalidations_total{<vm>}<rate>))", "invalidations"), ("sum(rate(qemu_jit_flushes_total{<vm>}<rate>))", "flushes"), moves=STEADY),

@@ -33,7 +33,7 @@ def over_operations(title, unit, description, query, counter, moves):
 
 CONTROLLER = ',controller="$controller"'
 BYTES, OPERATIONS = "qemu_blockdev_bytes_total", "qemu_blockdev_operations_total"
-INTERRUPTS, INSTRUCTIONS, CPU = "qemu_irq_statistics_total", "qemu_guest_instructions_total", "qemu_process_cpu_seconds_total"
+INTERRUPTS, INSTRUCTIONS, CPU = "qemu_irq_statistics_total", "qemu_guest_instructions_total", "qemu_vcpu_cpu_seconds_total"
 
 DASHBOARD = Dashboard(
     "qemon-experiment", "qemon: experiments", """Runs of qemon experiment, side by side: choose them above, and a range of time in which they all are. qemon experiment
@@ -59,7 +59,7 @@ DASHBOARD = Dashboard(
                   Query(total(BYTES, ',operation="read"')), Query(total(BYTES, ',operation="write"')), Query(total(OPERATIONS)),
                   Query(total(INTERRUPTS, CONTROLLER)), Query(total(INSTRUCTIONS)), Query(total(CPU)), moves=GROWS,
                   columns={"experiment": "Experiment", "vm": "VM", "Value #A": Column("Read", "bytes"), "Value #B": Column("Written", "bytes"),
-                           "Value #C": "Operations", "Value #D": "Interrupts", "Value #E": "Instructions", "Value #F": Column("CPU", "s")},
+                           "Value #C": "Operations", "Value #D": "Interrupts", "Value #E": "Instructions", "Value #F": Column("vCPU time", "s")},
                   sort="experiment", width=24, height=6),
         ]),
         Row("Since the start of each run", [
@@ -70,7 +70,7 @@ DASHBOARD = Dashboard(
                 idle.""", (since_start(INTERRUPTS, CONTROLLER), LEGEND), moves=GROWS),
             graph("Guest instructions", "short", """Instructions since the run's start; only with -icount. Runs of one program that differ here did different work: no
                 comparison of time holds.""", (since_start(INSTRUCTIONS), LEGEND), moves=GROWS),
-            graph("Processor time", "s", "Processor time of QEMU since the run's start. Above the run's length more than one thread was busy.", (since_start(CPU), LEGEND), moves=GROWS),
+            graph("vCPU time", "s", "Processor time of vCPUs since the run's start. Above the run's length more than one was busy.", (since_start(CPU), LEGEND), moves=GROWS),
             graph("Trace records", "short", """Records of the run that qemond read. Far more in one run than in the other: tracing slowed it more as well.""",
                   (since_start("qemond_trace_records_total"), LEGEND), moves=GROWS),
         ]),
@@ -80,7 +80,7 @@ DASHBOARD = Dashboard(
             graph("Interrupts a second", "cps", "Interrupts of the chosen controller during runs. 100, 250 or 1000 for each CPU of an idle guest is its tick.",
                   (speed(INTERRUPTS, CONTROLLER), LEGEND)),
             graph("Instructions a second", "ops", "Speed of the guest; only with -icount. Lower with the trace than without: the trace costs that much.", (speed(INSTRUCTIONS), LEGEND)),
-            graph("CPU", "percentunit", "Processor time of QEMU during runs; 100 % is one processor.", (speed(CPU), LEGEND)),
+            graph("vCPUs", "percentunit", "Processor time of vCPUs during runs; 100 % is one processor.", (speed(CPU), LEGEND)),
             graph("Interrupts for a million instructions", "short", """Interrupts of the chosen controller divided by instructions (-icount): compares guests whatever their speed.
                 Lower is less overhead.""", (f"1e6 * ({speed(INTERRUPTS, CONTROLLER)}) / ({speed(INSTRUCTIONS)})", LEGEND)),
             graph("Mean disk latency", "s", "Time of disk operations divided by their number, during runs. A hot cache shows as a lower line.",

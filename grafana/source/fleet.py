@@ -1,5 +1,5 @@
 """All VMs on all hosts: which need a look, and which are busy."""
-from source.model import (STATE, STEADY, TRACE_SWITCHES, UP_OR_DOWN, Column, Dashboard, Query, Row, Variable, graph, link_to, stat, table,
+from source.model import (BUSY, FALLS, RATE, STATE, STEADY, TRACE_SWITCHES, UP_OR_DOWN, Column, Dashboard, Query, Row, Variable, graph, link_to, stat, table,
                           the_datasource, the_vms)
 
 VM_OF_SERIES = [link_to("qemon-vm", "This VM in depth", "labels")]
@@ -31,19 +31,19 @@ DASHBOARD = Dashboard(
             stat("VMs traced", "none", """VMs with at least one trace event on. A trace that nobody needs any more costs the guest time: qemon event ls
                 shows leases and who took them.""", "sum(max by (job, instance, vm) (qemu_trace_event_enabled{<vm>}))", none="none so far"),
             stat("Trace records", "cps", """Records that all qemonds read, a second. Each costs its guest about a microsecond and a half with the log backend;
-                the graph of records below says whose they are.""", "sum(rate(qemond_trace_records_total{<vm>}<rate>))", moves="rate"),
+                the graph of records below says whose they are.""", "sum(rate(qemond_trace_records_total{<vm>}<rate>))", moves=RATE),
             stat("Least complete trace", "percentunit", """The lowest share of the last minute in which nothing of a VM's trace was lost. Below 100 %
                 the counts of events of that VM are too low: trace fewer events, or sample them.""", "min(qemu_trace_complete_ratio{<vm>})",
                  bad_below=0.999, none="no trace"),
             table("VMs", "short", """Every VM and what it does now. Red: its monitor does not answer. A click on a name opens the VM. Waiting is the time that vCPUs
                 were ready to run and had no processor, in processors: much of it means that the host has too few.""",
                   Query("max by (job, instance, vm) (qemu_up{<vm>})"),
-                  Query("sum by (job, instance, vm) (rate(qemu_process_cpu_seconds_total{<vm>}<rate>))", moves="rate"),
+                  Query("sum by (job, instance, vm) (rate(qemu_process_cpu_seconds_total{<vm>}<rate>))", moves=FALLS),
                   Query("sum by (job, instance, vm) (rate(qemu_vcpu_run_queue_wait_seconds_total{<vm>}<rate>))"),
                   Query("max by (job, instance, vm) (qemu_process_resident_memory_bytes{<vm>})"),
-                  Query("sum by (job, instance, vm) (rate(qemu_blockdev_bytes_total{<vm>}<rate>))", moves="rate"),
-                  Query("sum by (job, instance, vm) (rate(qemu_blockdev_operations_total{<vm>}<rate>))", moves="rate"),
-                  Query("sum by (job, instance, vm) (rate(qemond_trace_records_total{<vm>}<rate>))", moves="rate"),
+                  Query("sum by (job, instance, vm) (rate(qemu_blockdev_bytes_total{<vm>}<rate>))", moves=RATE),
+                  Query("sum by (job, instance, vm) (rate(qemu_blockdev_operations_total{<vm>}<rate>))", moves=RATE),
+                  Query("sum by (job, instance, vm) (rate(qemond_trace_records_total{<vm>}<rate>))", moves=RATE),
                   Query("max by (job, instance, vm) (qemu_trace_complete_ratio{<vm>})"),
                   columns={
                       "instance": "Host", "vm": Column("VM", link=VM_OF_ROW), "Value #A": Column("Monitor", mappings=(UP_OR_DOWN,)),
@@ -60,7 +60,7 @@ DASHBOARD = Dashboard(
         ]),
         Row("Load", [
             lines("CPU", "percentunit", """Time of the host's processors that each QEMU takes, vCPUs and all its other threads: 100 % is one
-                processor. A VM at the number of its vCPUs is busy or spins.""", "qemu_process_cpu_seconds_total"),
+                processor. A VM at the number of its vCPUs is busy or spins.""", "qemu_process_cpu_seconds_total", moves=FALLS),
             lines("Run-queue wait", "percentunit", """Time that vCPUs were ready and waited for a processor of the host (steal time), in processors.
                 When it rises the host is overcommitted: move VMs, or pin fewer to the same cores.""", "qemu_vcpu_run_queue_wait_seconds_total", moves=STEADY),
             graph("Memory", "bytes", """Resident memory of each QEMU. Near the sum of the host's memory the host swaps or kills: balloon or move VMs.""",
@@ -98,7 +98,7 @@ DASHBOARD = Dashboard(
             graph("Monitor round trips", "s", """99th percentile of the time from a monitor command to its answer, by VM. QEMU's main loop is busy or blocked
                 when it rises; the guest's devices wait for the same loop.""",
                   ("histogram_quantile(0.99, sum by (job, instance, vm, le) (rate(qemond_monitor_round_trip_seconds_bucket{<vm>}<rate>)))",
-                   "{{vm}} on {{instance}}"), moves=STEADY, links=VM_OF_SERIES),
+                   "{{vm}} on {{instance}}"), moves=BUSY, links=VM_OF_SERIES),
             table("Budget trips", "none", """Events that were switched off because they cost more than the VM's budget, and how often. They stay off until
                 somebody asks again: with qemon event on, best with --sample.""",
                   "sum by (job, instance, vm, event) (qemond_budget_trips_total{<vm>}) > 0",

@@ -4,14 +4,16 @@ In expressions `<vm>` stands for the selection of VMs, `<host>` for that of qemo
 how its figure moves with the load of the guest, which the tests hold it to:
 
     RATE    above 0 while the guest works; 0 or absent while the VM is stopped
+    FALLS   the same of what QEMU itself goes on with a little: less than half while the VM is stopped
     GROWS   rises while the guest works, and stands still while the VM is stopped
     STATE   another answer while the VM is stopped
+    BUSY    above 0, whatever the guest does: what qemond does
     STEADY  there, whatever the guest does: facts, sizes, limits, and counts of trouble
 """
 import dataclasses
 import json
 
-RATE, GROWS, STATE, STEADY = "rate", "grows", "state", "steady"
+RATE, FALLS, GROWS, STATE, BUSY, STEADY = "rate", "falls", "grows", "state", "busy", "steady"
 
 SCHEMA_VERSION = 39
 COLUMNS = 24

@@ -1,5 +1,5 @@
 """One VM in depth."""
-from source.model import (GROWS, RATE, STATE, STEADY, TRACE_SWITCHES, UP_OR_DOWN, Column, Dashboard, Query, Row, Variable, graph, heatmap, stat, table,
+from source.model import (FALLS, GROWS, STATE, STEADY, TRACE_SWITCHES, UP_OR_DOWN, Column, Dashboard, Query, Row, Variable, graph, heatmap, stat, table,
                           the_datasource, the_vms, timeline)
 
 
@@ -32,7 +32,7 @@ STATE_ROW = Row("State", [
          "sum(qemu_trace_event_enabled{<vm>})", none="none so far"),
     stat("Trace completeness", "percentunit", """Share of the last minute in which nothing of the trace was lost. Below 100 % what is made from events is too low: see
         Trace health below.""", "min(qemu_trace_complete_ratio{<vm>})", bad_below=0.999, none="no trace"),
-    stat("CPU", "percentunit", "Processor time of QEMU, all threads; 100 % is one processor.", "sum(rate(qemu_process_cpu_seconds_total{<vm>}<rate>))", moves=RATE),
+    stat("CPU", "percentunit", "Processor time of QEMU, all threads; 100 % is one processor.", "sum(rate(qemu_process_cpu_seconds_total{<vm>}<rate>))", moves=FALLS),
     timeline("Run state", """The VM's run states over time. Gaps: the VM could not be seen.""", "max by (state) (qemu_run_state{<vm>})", "{{state}}", moves=STATE,
              on="in this state", off="not"),
     graph("Time in each run state", "percentunit", """Share of the time in each run state. Anything but running is time that the guest did not get.""",
@@ -60,10 +60,10 @@ VCPU_ROW = Row("vCPUs and threads", [
         state with qemon status.""", "max by (vcpu, state) (qemu_vcpu_thread_state{<vm>})", "vCPU {{vcpu}} {{state}}", width=8),
     graph("I/O threads", "percentunit", """Processor time and run-queue wait of I/O threads (-object iothread). At 100 % the disk's thread is the limit: give disks
         threads of their own.""",
-          ("sum by (iothread) (rate(qemu_iothread_cpu_seconds_total{<vm>}<rate>))", "{{iothread}}"),
+          ("sum by (iothread) (rate(qemu_iothread_cpu_seconds_total{<vm>}<rate>))", "{{iothread}}", FALLS),
           Query("sum by (iothread) (rate(qemu_iothread_run_queue_wait_seconds_total{<vm>}<rate>))", "{{iothread}} waits", STEADY)),
     graph("QEMU process", "percentunit", """Processor time of the whole process. What is far above that of vCPUs and I/O threads is QEMU's main loop and its
-        helpers.""", ("sum(rate(qemu_process_cpu_seconds_total{<vm>}<rate>))", "process")),
+        helpers.""", ("sum(rate(qemu_process_cpu_seconds_total{<vm>}<rate>))", "process"), moves=FALLS),
     graph("Threads and descriptors", "short", """Threads and open descriptors of QEMU. Either growing for ever is a leak.""",
           ("max(qemu_process_threads{<vm>})", "threads"), ("max(qemu_process_open_fds{<vm>})", "descriptors"), moves=STEADY),
 ])
@@ -88,9 +88,9 @@ INTERRUPT_ROW = Row("Interrupts and timers", [
 
 BLOCK_ROW = Row("Disks, as QEMU counts them", [
     graph("Bytes", "Bps", "Bytes by device and operation. A disk at its throttle or its medium's limit is flat on top.",
-          (f"sum by (device, operation) (rate(qemu_blockdev_bytes_total{{<vm>{DEVICE}}}<rate>))", "{{device}} {{operation}}"), moves=STEADY),
+          (f"sum by (device, operation) (rate(qemu_blockdev_bytes_total{{<vm>{DEVICE}}}<rate>))", "{{device}} {{operation}}")),
     graph("Operations", "iops", "Operations that ended well. Flushes beside many writes: the guest asks for durability often, which is slow on spinning disks.",
-          (f"sum by (device, operation) (rate(qemu_blockdev_operations_total{{<vm>{DEVICE}}}<rate>))", "{{device}} {{operation}}"), moves=STEADY),
+          (f"sum by (device, operation) (rate(qemu_blockdev_operations_total{{<vm>{DEVICE}}}<rate>))", "{{device}} {{operation}}")),
     graph("Mean latency", "s", """Time added up divided by operations. A mean hides outliers: see the quantiles below. High with few operations in flight: a
         slow medium; high with many: a full queue.""",
           (f"sum by (device, operation) (rate(qemu_blockdev_time_seconds_total{{<vm>{DEVICE}}}<rate>)) / "
@@ -136,7 +136,7 @@ LATENCY_ROW = Row("Disk latency and sizes", [
     graph("QEMU's own histogram: quantiles", "s", """Of all operations of the chosen devices, flushes too. Switch the collector on with block-latency: on in
         qemond.yaml.""", *quantiles("qemu_blockdev_latency_seconds", DEVICE), width=12),
     graph("Block backend: requests", "iops", """Requests at the block backend (pack block): of all disks, block jobs and NBD exports. More than the guest asks for: a block
-        job runs.""", ("sum by (operation) (rate(qemu_block_requests_total{<vm>}<rate>))", "{{operation}}"), moves=STEADY),
+        job runs.""", ("sum by (operation) (rate(qemu_block_requests_total{<vm>}<rate>))", "{{operation}}")),
     heatmap("Block backend: sizes", "bytes", "Sizes of requests at the block backend (pack block), after the device model split or merged what the guest asked for.",
             buckets("qemu_block_request_size_bytes")),
     graph("DMA: quantiles", "s", """Transfers of IDE, AHCI, NVMe and SCSI disks (pack dma): the one latency that NVMe has.""",
@@ -209,7 +209,7 @@ TRACE_ROW = Row("Trace health", [
     graph("Lag", "s", "Age of the newest record that was counted while more waits. More than a second: qemond gets too little processor time.",
           ("max(qemond_trace_lag_seconds{<vm>})", "lag"), moves=STEADY),
     graph("Records by event", "cps", "Records that QEMU wrote, by event. The highest is what the trace costs most for; qemon event cost tells before it is on.",
-          (f"sum by (event) (rate(qemu_trace_events_total{{<vm>{EVENT}}}<rate>))", "{{event}}"), moves=STEADY, width=12),
+          (f"sum by (event) (rate(qemu_trace_events_total{{<vm>{EVENT}}}<rate>))", "{{event}}"), width=12),
     graph("Sampled events", "cps", """Of sampled events: how many records there would have been, and the share of the time that was observed. Below a percent
         observed, look at thirty periods or more.""",
           (f"sum by (event) (rate(qemu_trace_events_estimated_total{{<vm>{EVENT}}}<rate>))", "{{event}} estimated"),
@@ -224,7 +224,7 @@ TRACE_ROW = Row("Trace health", [
           ("sum(rate(qemond_trace_restarts_total{<vm>}<rate>))", "restarts"), ("sum(rate(qemond_trace_read_errors_total{<vm>}<rate>))", "failed reads"),
           ("sum(rate(qemond_trace_resyncs_total{<vm>}<rate>))", "resyncs"), moves=STEADY),
     graph("Pairs of latencies", "cps", """How begin and end records found each other. Much but matched: records are lost, or the pack was switched on in the middle; such pairs are never
-        published.""", ("sum by (outcome) (rate(qemond_pack_pairs_total{<vm>}<rate>))", "{{outcome}}"), moves=STEADY),
+        published.""", ("sum by (outcome) (rate(qemond_pack_pairs_total{<vm>}<rate>))", "{{outcome}}")),
     graph("Pairs in flight", "short", "Begin records that wait for their end. Rising for ever: ends are missing, or requests hang.",
           ("sum by (metric) (qemond_pack_pairs_in_flight{<vm>})", "{{metric}}"), moves=STEADY),
     graph("Left out and overflowed", "cps", """Records that a rule left out because its arithmetic failed, and those counted under __other__ because a metric's limit was
