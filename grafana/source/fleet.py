@@ -91,7 +91,7 @@ DASHBOARD = Dashboard(
                 the figures made from events are too low.""",
                   ("min by (job, instance, vm) (qemu_trace_complete_ratio{<vm>})", "{{vm}} on {{instance}}"), moves=STEADY, maximum=1, links=VM_OF_SERIES),
             lines("Dropped records", "cps", """Records that QEMU dropped because its buffer was full (simple). More than a burst now and then: trace fewer
-                events, or sample the hot ones.""", "qemu_trace_dropped_events_total", moves=STEADY),
+                events, or sample the hot ones.""", "qemu_trace_dropped_events_total"),
             graph("Lag", "s", """Age of the newest record that was counted while more waits. Rises when qemond gets too little processor time, or when an event
                 is too hot to follow.""",
                   ("max by (job, instance, vm) (qemond_trace_lag_seconds{<vm>})", "{{vm}} on {{instance}}"), moves=STEADY, links=VM_OF_SERIES),

@@ -81,7 +81,7 @@ INTERRUPT_ROW = Row("Interrupts and timers", [
     graph("Timer expirations", "cps", """Timers of the guest that expired (pack timer). An idle guest with a steady rate has a periodic tick: a tickless
         kernel has far fewer.""", ("sum by (timer) (rate(qemu_timer_expirations_total{<vm>}<rate>))", "{{timer}}")),
     graph("HPET accesses", "cps", """Accesses to the HPET's registers. Many reads of counter: the guest uses the HPET as its clock source, which is slow; give it
-        kvm-clock or the TSC.""", ("sum by (operation, register) (rate(qemu_timer_hpet_accesses_total{<vm>}<rate>))", "{{operation}} {{register}}"), moves=STEADY),
+        kvm-clock or the TSC.""", ("sum by (operation, register) (rate(qemu_timer_hpet_accesses_total{<vm>}<rate>))", "{{operation}} {{register}}")),
     graph("Guest instructions", "ops", """Instructions that the guest executed, where QEMU counts them (-icount). Interrupts divided by these compare guests that run at different speeds.""",
           ("sum(rate(qemu_guest_instructions_total{<vm>}<rate>))", "instructions")),
 ])
@@ -205,7 +205,7 @@ TRACE_ROW = Row("Trace health", [
     graph("Completeness", "percentunit", """Share of the last minute in which nothing of the trace was lost; absent while nothing is traced. Below 100 % what is made from
         events is too low.""", ("min(qemu_trace_complete_ratio{<vm>})", "complete"), moves=STEADY, maximum=1),
     graph("Drops", "cps", "Records that QEMU dropped because its buffer was full (simple). Trace fewer events, or sample the hot ones.",
-          ("sum(rate(qemu_trace_dropped_events_total{<vm>}<rate>))", "dropped"), moves=STEADY),
+          ("sum(rate(qemu_trace_dropped_events_total{<vm>}<rate>))", "dropped")),
     graph("Lag", "s", "Age of the newest record that was counted while more waits. More than a second: qemond gets too little processor time.",
           ("max(qemond_trace_lag_seconds{<vm>})", "lag"), moves=STEADY),
     graph("Records by event", "cps", "Records that QEMU wrote, by event. The highest is what the trace costs most for; qemon event cost tells before it is on.",

@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -34,70 +35,108 @@ COLLECTORS = {name: "1s" for name in ("block", "block-latency", "irq", "jit", "j
 # What cannot occur on the machines that run tests, by a part of the expression. These queries must still be understood.
 CANNOT_OCCUR = {
     "qemu_kvm_": "a guest under KVM, and not every machine that runs tests may use /dev/kvm",
+    "qemu_virtio_notifications_total": "a guest whose virtio driver takes interrupts; a BIOS polls",
     "qemu_experiment_info": "qemon experiment",
 }
+FAULTY_PACK = """
+version: 1
+pack: faulty
+help: A rule whose arithmetic fails.
+metrics:
+  - counter: qemu_faulty_total
+    help: Nothing can be counted here.
+    events: apic_local_deliver
+    add: 1 / vector
+"""
 
 
 def excuse(expression):
     return next((why for part, why in CANNOT_OCCUR.items() if part in expression), None)
 
 
+class Qemu:
+    """A QEMU of tests/tools/prepare-qemu.sh, or Debian's where it did not make that one."""
+
+    def __init__(self, label):
+        found = [entry.split("|") for entry in os.environ.get("QEMON_TEST_QEMUS", "").split(";") if entry.startswith(label)]
+        self.found = bool(found)
+        _, self.binary, folders, catalog = found[0] if found else ("", None, "", "")
+        self.options = [option for folder in folders.split(":") if folder for option in ("-L", folder)]
+        self.catalog = ["--trace-events", catalog] if catalog else []
+
+
 class Machines:
-    """The VMs under watch. Two hosts, each with a VM of the same name, as happens in the field."""
+    """The VMs under watch, on three hosts. Two VMs have the same name, as happens in the field."""
 
     def __init__(self, stack):
-        self.stack = stack
-        self.images = 0
-        self.disk = stack.start_vm("disk", [
-            "-object", "iothread,id=io0", "-global", "virtio-blk-pci.iothread=io0", "-device", "virtio-balloon"])
-        self.counted = stack.start_vm("counted", ["-icount", "shift=auto", *self.bootable("nvme,serial=1")])
-        self.twin = stack.start_vm("twin", **simple_qemu())
-        self.twin.name = "disk"
-        self.all = [self.disk, self.counted, self.twin]
-        self.first = stack.start_qemond([self.disk, self.counted], PACKS, "first", COLLECTORS, ["--budget", "unlimited"])
-        self.second = stack.start_qemond([self.twin], PACKS[:1], "second", COLLECTORS, ["--budget", "records=20,grace=1s", *simple_catalog()])
-        self.prometheus = stack.start_prometheus([self.first, self.second], interval=f"{SCRAPE}s")
-        self.prometheus.wait_for_series("qemu_up == 1", at_least=3)
+        self.stack, self.serial_path = stack, stack.folder / "twin.serial"
+        simple, newer = Qemu("simple"), Qemu("backports")
+        if not simple.found:
+            CANNOT_OCCUR["qemu_trace_dropped_events_total"] = "a QEMU with the simple backend: tests/tools/prepare-qemu.sh makes it"
+        if not newer.found:
+            CANNOT_OCCUR["qemu_timer_hpet_accesses_total"] = "QEMU 9 or newer: tests/tools/prepare-qemu.sh fetches it"
+        if not group_has_pressure():
+            CANNOT_OCCUR["qemu_cgroup_"] = "a QEMU in a control group (version 2) that is not the root"
 
-    def bootable(self, device):
-        """Options for a disk that is booted from instead of the one that each VM has."""
-        image = self.stack.folder / f"other{self.images}.img"
-        self.images += 1
-        subprocess.run([ROOT / "tests/tools/build-guest.sh", ROOT / "tests/guest/demo.S", image], check=True)
-        return ["-drive", f"file={image},if=none,id=other,format=raw", "-device", f"{device},drive=other,bootindex=0"]
+        self.disk = stack.start_vm("disk", ["-object", "iothread,id=io0", "-global", "virtio-blk-pci.iothread=io0", "-device", "virtio-balloon"])
+        self.counted = stack.start_vm("counted", ["-icount", "shift=auto", *self.booted("demo", "nvme,serial=1")])
+        self.twin = stack.start_vm("twin", [
+            "-no-reboot", "-no-shutdown", *self.booted("workload", "virtio-blk-pci"), *simple.options, "-serial", f"unix:{self.serial_path},server=on,wait=off"],
+            simple.binary)
+        self.twin.name = "disk"
+        self.ticks = stack.start_vm("ticks", [*self.booted("ticks", "virtio-blk-pci"), *newer.options], newer.binary)
+        self.all = [self.disk, self.counted, self.twin, self.ticks]
+
+        packs = stack.folder / "packs"
+        packs.mkdir()
+        (packs / "faulty.yaml").write_text(FAULTY_PACK, encoding="utf-8")
+        self.first = stack.start_qemond([self.disk, self.counted], PACKS, "first", COLLECTORS, ["--budget", "unlimited"])
+        self.second = stack.start_qemond([self.twin], ["mmio"], "second", COLLECTORS, ["--budget", "unlimited", *simple.catalog])
+        self.third = stack.start_qemond([self.ticks], ["timer", "faulty"], "third", COLLECTORS, [
+            "--pack-dir", str(packs), "--budget", "records=1000,grace=1s", *newer.catalog])
+        self.prometheus = stack.start_prometheus([self.first, self.second, self.third], interval=f"{SCRAPE}s")
+        self.prometheus.wait_for_series("qemu_up == 1", at_least=4)
+
+    def booted(self, guest, device):
+        """Options for a disk with another guest, which is booted from instead of the one that each VM has."""
+        image = self.stack.folder / f"{guest}.boot.img"
+        subprocess.run([ROOT / "tests/tools/build-guest.sh", ROOT / f"tests/guest/{guest}.S", image], check=True)
+        return ["-drive", f"file={image},if=none,id=boot,format=raw", "-device", f"{device},drive=boot,bootindex=0"]
 
     def do_what_dashboards_show(self):
         """What happens now and then in a VM's life: a job, a measurement, events that go on and off."""
-        disk = next(one["device"] for one in self.disk.qmp("query-block") if "inserted" in one)
-        self.disk.qmp("drive-mirror", device=disk, target=str(self.stack.folder / "mirror.img"), sync="full", format="raw", speed=65536)
+        drive = next(one["device"] for one in self.disk.qmp("query-block") if "inserted" in one)
+        self.disk.qmp("drive-mirror", device=drive, target=str(self.stack.folder / "mirror.img"), sync="full", format="raw", speed=65536)
         self.disk.qmp("calc-dirty-rate", **{"calc-time": 1})
-        for vm in (self.disk, self.counted):
-            vm.qmp("stop")
-            vm.qmp("cont")
+        self.disk.qmp("stop")
+        self.disk.qmp("cont")
         self.counted.qmp("system_reset")
         self.first.qemon("event", "on", "thread_pool_submit", "--vm", "disk")
         self.first.qemon("event", "on", "virtio_blk_rw_complete", "--vm", "disk", "--sample", "50ms/200ms")
-        self.first.qemon("pack", "off", "timer", "--vm", "counted")
+        self.first.qemon("pack", "off", "virtio", "--vm", "counted")
+        self.third.qemon("event", "on", "memory_region_ops_write")  # More than its budget.
+
+    def drop_records(self):
+        """Has the guest of `twin` poll its serial port until QEMU cannot write the trace as fast."""
+        if "qemu_trace_dropped_events_total" in CANNOT_OCCUR:
+            return
+        with socket.socket(socket.AF_UNIX) as serial:
+            serial.connect(str(self.serial_path))
+            serial.sendall(b"S")
+            self.stack.wait_for(lambda: self.prometheus.query(f"rate(qemu_trace_dropped_events_total[{RATE_WINDOW}s]) > 0"), 30, "QEMU to drop records")
+            serial.sendall(b"P")
 
     def stop(self):
+        """The guests go no further. That of `twin` is switched off."""
         for vm in self.all:
             vm.qmp("stop")
+        self.twin.qmp("system_reset")
 
 
-def simple_qemu():
-    """The QEMU with the `simple` backend that tests/tools/prepare-qemu.sh makes, if it is there: it drops records."""
-    for entry in os.environ.get("QEMON_TEST_QEMUS", "").split(";"):
-        if entry.startswith("simple"):
-            _, binary, folders, _ = entry.split("|")
-            return {"qemu": binary, "options": [option for folder in folders.split(":") if folder for option in ("-L", folder)]}
-    return {}
-
-
-def simple_catalog():
-    for entry in os.environ.get("QEMON_TEST_QEMUS", "").split(";"):
-        if entry.startswith("simple"):
-            return ["--trace-events", entry.split("|")[3]]
-    return []
+def group_has_pressure():
+    groups = pathlib.Path("/proc/self/cgroup").read_text("ascii")
+    found = re.search(r"^0::/(.+)$", groups, re.MULTILINE)
+    return bool(found) and pathlib.Path("/sys/fs/cgroup", found[1], "cpu.pressure").exists()
 
 
 # ---- Queries, as Grafana sends them
@@ -178,6 +217,8 @@ class Check:
     def problem_of(self, figures):
         before, later, stopped, still = (figures[moment] for moment in ("before", "later", "stopped", "still"))
         moves = self.query.moves
+        if moves == model.STEADY:
+            later = later or stopped
         if not later:
             return "no data while the guest works"
         labels = set(re.findall(r"\{\{(\w+)\}\}", self.query.legend)) - {"le"}
@@ -215,6 +256,7 @@ def main(bin_dir, verbose):
         checks = {one.uid: [Check(one, panel, number) for row in one.rows for panel in row.panels for number in range(len(panel.queries))]
                   for one in generate.DASHBOARDS}
         wait_until(stack, time.time() + 12)
+        machines.drop_records()
         ways = {one.uid: choices(one, asker) for one in generate.DASHBOARDS}
 
         def ask(moment, end):
