@@ -10,7 +10,7 @@ DASHBOARD = Dashboard(
                  "sum(up{<host>})"),
             stat("qemonds that do not answer", "none", """Targets that Prometheus could not scrape. systemctl status qemond on the host, and whether
                 its listen address can be reached from here.""", "count(up{<host>}) - sum(up{<host>})", bad_above=1),
-            stat("VMs attached", "none", "VMs whose monitor answers.", "sum(qemu_up{<vm>})"),
+            stat("VMs attached", "none", "VMs whose monitor answers. Fewer than the fleet has: its dashboard lists those that are unreachable.", "sum(qemu_up{<vm>})"),
             stat("Longest scrape", "s", """Time of the slowest scrape. Near the scrape interval, scrapes fail: lower limits of packs, or scrape less
                 often.""", "max(scrape_duration_seconds{<host>})", bad_above=5),
             stat("Series", "short", """Series that all qemonds export. Each costs memory in Prometheus: a pack with many labels has its limit in its

@@ -22,14 +22,14 @@ DASHBOARD = Dashboard(
     [the_datasource(), *the_vms(), Variable("top", "Busiest", values="10,20,50,100", description="How many VMs the graphs of load show.")],
     [
         Row("Now", [
-            stat("VMs watched", "none", """VMs that qemond knows, reachable or not. Fewer than expected: look for the VM with qemon vm ls on its
+            stat("VMs watched", "none", """VMs that qemond knows, reachable or not. Fewer than expected: look for the VM with qemon vm list on its
                 host, and at the discovery of sockets in qemond.yaml.""", "count(qemu_up{<vm>})"),
             stat("VMs unreachable", "none", """VMs whose monitor does not answer: stopped, hung, or with the monitor taken by another client. Their rows
                 in the table are red; qemon status on the host says why.""", "count(qemu_up{<vm>}) - sum(qemu_up{<vm>})", bad_above=1),
             stat("Hosts", "none", """qemonds that Prometheus could scrape. Fewer than expected: see Status > Targets in Prometheus, and
                 systemctl status qemond on the host.""", "count(qemond_build_info{<host>})"),
-            stat("VMs traced", "none", """VMs with at least one trace event on. A trace that nobody needs any more costs the guest time: qemon event ls
-                shows leases and who took them.""", "sum(max by (job, instance, vm) (qemu_trace_event_enabled{<vm>}))", none="none so far"),
+            stat("VMs traced", "none", """VMs with at least one trace event on. A trace that nobody needs any more costs the guest time: qemon lease list
+                shows who switched it on and until when.""", "sum(max by (job, instance, vm) (qemu_trace_event_enabled{<vm>}))", none="none so far"),
             stat("Trace records", "cps", """Records that all qemonds read, a second. Each costs its guest about a microsecond and a half with the log backend;
                 the graph of records below says whose they are.""", "sum(rate(qemond_trace_records_total{<vm>}<rate>))", moves=RATE),
             stat("Least complete trace", "percentunit", """The lowest share of the last minute in which nothing of a VM's trace was lost. Below 100 %

@@ -28,7 +28,7 @@ STATE_ROW = Row("State", [
         and guest-panicked need a look at the guest's console.""", "max by (state) (qemu_run_state{<vm>} == 1)", moves=STATE, legend="{{state}}", text=True),
     stat("QEMU runs for", "s", "Time since the QEMU process started. Short when nobody restarted it: it crashed; see its log.",
          "time() - max(qemu_process_start_time_seconds{<vm>})"),
-    stat("Events on", "none", "Trace events that are on or sampled. Each costs the guest time; qemon event ls names their leases.",
+    stat("Events on", "none", "Trace events that are on or sampled. Each costs the guest time; qemon lease list tells whose they are.",
          "sum(qemu_trace_event_enabled{<vm>})", none="none so far"),
     stat("Trace completeness", "percentunit", """Share of the last minute in which nothing of the trace was lost. Below 100 % what is made from events is too low: see
         Trace health below.""", "min(qemu_trace_complete_ratio{<vm>})", bad_below=0.999, none="no trace"),
@@ -224,13 +224,18 @@ TRACE_ROW = Row("Trace health", [
           ("sum(rate(qemond_trace_restarts_total{<vm>}<rate>))", "restarts"), ("sum(rate(qemond_trace_read_errors_total{<vm>}<rate>))", "failed reads"),
           ("sum(rate(qemond_trace_resyncs_total{<vm>}<rate>))", "resyncs"), moves=STEADY),
     graph("Pairs of latencies", "cps", """How begin and end records found each other. Much but matched: records are lost, or the pack was switched on in the middle; such pairs are never
-        published.""", ("sum by (outcome) (rate(qemond_pack_pairs_total{<vm>}<rate>))", "{{outcome}}")),
+        published.""", ("sum by (outcome) (rate(qemond_pack_pairs_total{<vm>}<rate>))", "{{outcome}}"), width=12),
     graph("Pairs in flight", "short", "Begin records that wait for their end. Rising for ever: ends are missing, or requests hang.",
-          ("sum by (metric) (qemond_pack_pairs_in_flight{<vm>})", "{{metric}}"), moves=STEADY),
+          ("sum by (metric) (qemond_pack_pairs_in_flight{<vm>})", "{{metric}}"), moves=STEADY, width=12),
+    graph("Trace space", "bytes", """What the trace takes up on the disk, and the limit of that (--trace-space). Events go off at the limit, at three quarters of it for a file of
+        qemond's: trace fewer events, or make the trace directory larger.""",
+          ("max(qemond_trace_space_used_bytes{<vm>})", "used"), ("max(qemond_trace_space_bytes{<vm>})", "limit"), moves=STEADY, width=6),
+    timeline("Trace file system full", "Whether QEMU has no room to write its trace on; it loses records meanwhile. Free space in the trace directory, or switch events off.",
+             "max by (vm) (qemond_trace_file_system_full{<vm>})", "{{vm}}", on="full", off="has room", colors=("red", "green"), width=6),
     graph("Left out and overflowed", "cps", """Records that a rule left out because its arithmetic failed, and those counted under __other__ because a metric's limit was
         reached.""",
           ("sum by (metric, reason) (rate(qemond_pack_evaluation_errors_total{<vm>}<rate>))", "{{metric}} {{reason}}"),
-          ("sum by (metric) (rate(qemond_series_overflow_total{<vm>}<rate>))", "{{metric}} overflow"), moves=STEADY),
+          ("sum by (metric) (rate(qemond_series_overflow_total{<vm>}<rate>))", "{{metric}} overflow"), moves=STEADY, width=12),
     table("Budget trips", "none", "Events that were switched off because they cost more than the VM's budget. They stay off until asked for again, best with --sample.",
           f"sum by (event) (qemond_budget_trips_total{{<vm>{EVENT}}})", columns={"event": "Event", "Value": "Trips"}, sort="Value", width=8),
     graph("Switched by others, flushes", "cps", """Times that somebody else switched a trace event, and that QEMU was asked to write what it had pending (simple). The former means that

@@ -256,15 +256,15 @@ def main(bin_dir, verbose):
         checks = {one.uid: [Check(one, panel, number) for row in one.rows for panel in row.panels for number in range(len(panel.queries))]
                   for one in generate.DASHBOARDS}
         wait_until(stack, time.time() + 12)
-        machines.drop_records()
         ways = {one.uid: choices(one, asker) for one in generate.DASHBOARDS}
+        machines.drop_records()
+        now = time.time()
 
         def ask(moment, end):
             for uid, those in checks.items():
                 for check in those:
                     check.ask(asker, ways[uid], moment, end)
 
-        now = time.time() - 1
         ask("before", now - 5)
         ask("later", now)
         machines.stop()
