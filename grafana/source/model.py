@@ -1,6 +1,6 @@
 """Panels, variables and dashboards as short calls, and what Grafana wants to read for them.
 
-In expressions `<vm>` stands for the selection of VMs, `<host>` for that of qemonds, `<rate>` for the window of a rate. Each query says
+In expressions `<vm>` stands for what selects the chosen VMs, `<host>` for the same of qemonds, `<rate>` for the window of a rate. Each query says
 how its figure moves with the load of the guest, which the tests hold it to:
 
     RATE    above 0 while the guest works; 0 or absent while the VM is stopped
@@ -19,19 +19,6 @@ SCHEMA_VERSION = 39
 COLUMNS = 24
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
-_SHORT = {
-    "<vm>": 'job=~"$job",instance=~"$instance",vm=~"$vm"',
-    "<host>": 'job=~"$job",instance=~"$instance"',
-    "<rate>": "[$__rate_interval]",
-}
-
-
-def expand(expression):
-    for short, long in _SHORT.items():
-        expression = expression.replace(short, long)
-    return " ".join(expression.split())
-
-
 @dataclasses.dataclass
 class Query:
     expression: str
@@ -40,7 +27,7 @@ class Query:
     format: str = "time_series"
     instant: bool = False
 
-    def json(self, reference):
+    def json(self, reference, expand):
         return {
             "datasource": SOURCE, "refId": reference, "expr": expand(self.expression), "legendFormat": self.legend or "__auto",
             "format": self.format, "instant": self.instant, "range": not self.instant, "editorMode": "code",
@@ -68,13 +55,13 @@ class Panel:
         for one in self.queries:
             one.moves = one.moves or self.moves
 
-    def json(self, identity, x, y):
+    def json(self, identity, x, y, expand):
         panel = {
             "id": identity, "type": self.type, "title": self.title, "description": " ".join(self.description.split()),
             "datasource": SOURCE, "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
             "fieldConfig": {"defaults": {"unit": self.unit, "custom": self.custom, **self.defaults}, "overrides": self.overrides},
             "options": self.options,
-            "targets": [query.json(reference_of(number)) for number, query in enumerate(self.queries)],
+            "targets": [query.json(reference_of(number), expand) for number, query in enumerate(self.queries)],
         }
         if self.transformations:
             panel["transformations"] = self.transformations
@@ -209,7 +196,11 @@ class Variable:
     description: str = ""
     values: str = ""
 
-    def json(self):
+    def matcher(self):
+        """What selects series by this choice. One value is not made a regular expression: names of VMs may have a + in them."""
+        return f'{self.name}{"=~" if self.several else "="}"${self.name}"'
+
+    def json(self, expand):
         common = {"name": self.name, "label": self.label, "hide": 0, "skipUrlSync": False, "description": self.description}
         if self.name == "datasource":
             return {**common, "type": "datasource", "query": "prometheus", "regex": "", "refresh": 1, "multi": False, "includeAll": False, "options": [],
@@ -247,7 +238,7 @@ class Annotation:
     moves: str = STEADY
     enabled: bool = True
 
-    def json(self):
+    def json(self, expand):
         return {
             "name": self.name, "enable": self.enabled, "hide": False, "iconColor": self.color, "datasource": SOURCE,
             "target": {"refId": "Anno", "expr": expand(self.expression), "interval": "", "legendFormat": ""},
@@ -286,6 +277,14 @@ class Dashboard:
     span: str = "now-1h"
     refresh: str = "10s"
 
+    def expand(self, expression):
+        """An expression as Grafana gets it."""
+        selected = {one.name: one.matcher() for one in self.variables}
+        host = f"{selected['job']},{selected['instance']}"
+        for short, long in (("<vm>", f"{host},{selected['vm']}"), ("<host>", host), ("<rate>", "[$__rate_interval]")):
+            expression = expression.replace(short, long)
+        return " ".join(expression.split())
+
     def json(self):
         return {
             "uid": self.uid, "title": self.title, "description": " ".join(self.description.split()), "tags": ["qemon"],
@@ -296,8 +295,8 @@ class Dashboard:
                 "type": "dashboards", "title": "qemon", "tags": ["qemon"], "asDropdown": True, "includeVars": True, "keepTime": True, "targetBlank": False,
                 "icon": "external link", "tooltip": "The other dashboards of qemon, with the same selection", "url": "",
             }],
-            "annotations": {"list": [one.json() for one in self.annotations]},
-            "templating": {"list": [one.json() for one in self.variables]},
+            "annotations": {"list": [one.json(self.expand) for one in self.annotations]},
+            "templating": {"list": [one.json(self.expand) for one in self.variables]},
             "panels": self.placed(),
         }
 
@@ -313,7 +312,7 @@ class Dashboard:
             for place, panel in enumerate(row.panels, 1):
                 if x + panel.width > COLUMNS:
                     x, y, line_height = 0, y + line_height, 0
-                placed.append(panel.json(row_number * 100 + place, x, y))
+                placed.append(panel.json(row_number * 100 + place, x, y, self.expand))
                 x, line_height = x + panel.width, max(line_height, panel.height)
             y += line_height
         return placed

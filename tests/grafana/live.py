@@ -36,7 +36,6 @@ COLLECTORS = {name: "1s" for name in ("block", "block-latency", "irq", "jit", "j
 CANNOT_OCCUR = {
     "qemu_kvm_": "a guest under KVM, and not every machine that runs tests may use /dev/kvm",
     "qemu_virtio_notifications_total": "a guest whose virtio driver takes interrupts; a BIOS polls",
-    "qemu_experiment_info": "qemon experiment",
 }
 FAULTY_PACK = """
 version: 1
@@ -75,6 +74,8 @@ class Machines:
             CANNOT_OCCUR["qemu_trace_dropped_events_total"] = "a QEMU with the simple backend: tests/tools/prepare-qemu.sh makes it"
         if not newer.found:
             CANNOT_OCCUR["qemu_timer_hpet_accesses_total"] = "QEMU 9 or newer: tests/tools/prepare-qemu.sh fetches it"
+        if "\n  experiment " not in subprocess.run([stack.bin_dir / "qemon", "--help"], capture_output=True, text=True, check=True).stdout:
+            CANNOT_OCCUR["qemu_experiment_info"] = "a qemon that has experiments"
         if not group_has_pressure():
             CANNOT_OCCUR["qemu_cgroup_"] = "a QEMU in a control group (version 2) that is not the root"
 
@@ -115,6 +116,9 @@ class Machines:
         self.first.qemon("event", "on", "virtio_blk_rw_complete", "--vm", "disk", "--sample", "50ms/200ms")
         self.first.qemon("pack", "off", "virtio", "--vm", "counted")
         self.third.qemon("event", "on", "memory_region_ops_write")  # More than its budget.
+        if not excuse("qemu_experiment_info"):
+            self.first.qemon("experiment", "start", "cold", "--vm", "counted", "--label", "cache=cold")
+            self.first.qemon("experiment", "start", "both", "--label", "cache=hot")
 
     def drop_records(self):
         """Has the guest of `twin` poll its serial port until QEMU cannot write the trace as fast."""
@@ -157,9 +161,9 @@ class Asker:
             return known[found[1]]
         return re.sub(r"\$\{?(\w+)\}?", value, expression)
 
-    def panel(self, query, choice, end):
+    def panel(self, query, expression, choice, end):
         """{labels: last figure}, without those that are no number."""
-        expression = self.replaced(model.expand(query.expression), choice, end)
+        expression = self.replaced(expression, choice, end)
         if query.instant:
             figures = [(one.labels, one.value) for one in self.prometheus.query(expression, end)]
         else:
@@ -185,11 +189,11 @@ def choices(dashboard, asker):
         if variable.values:
             ways = [{**way, variable.name: variable.values.split(",")[0]} for way in ways]
         elif variable.several:
-            if not any(asker.variable(model.expand(variable.query), way) for way in ways) and not excuse(variable.query):
+            if not any(asker.variable(dashboard.expand(variable.query), way) for way in ways) and not excuse(variable.query):
                 raise Failure(f"{dashboard.uid}: there is nothing to choose for ${variable.name}")
             ways = [{**way, variable.name: ".*"} for way in ways]
         else:
-            ways = [{**way, variable.name: value} for way in ways for value in asker.variable(model.expand(variable.query), way)]
+            ways = [{**way, variable.name: value} for way in ways for value in asker.variable(dashboard.expand(variable.query), way)]
             if not ways:
                 raise Failure(f"{dashboard.uid}: there is nothing to choose for ${variable.name}")
     return ways
@@ -207,7 +211,7 @@ class Check:
 
     def ask(self, asker, ways, moment, end):
         for way in ways:
-            self.seen.setdefault(tuple(way.items()), {})[moment] = asker.panel(self.query, way, end)
+            self.seen.setdefault(tuple(way.items()), {})[moment] = asker.panel(self.query, self.dashboard.expand(self.query.expression), way, end)
 
     def problem(self):
         """Empty if it moved as it should with one of the choices."""
@@ -273,7 +277,7 @@ def main(bin_dir, verbose):
         wait_until(stack, stopped + 3)
         ask("stopped", stopped)
         ask("still", stopped + 3)
-        marks = {(one.uid, annotation.name): max(asker.annotation(model.expand(annotation.expression), way, time.time()) for way in ways[one.uid])
+        marks = {(one.uid, annotation.name): max(asker.annotation(one.expand(annotation.expression), way, time.time()) for way in ways[one.uid])
                  for one in generate.DASHBOARDS for annotation in one.annotations if not excuse(annotation.expression)}
     return report([check for those in checks.values() for check in those], marks, verbose)
 
