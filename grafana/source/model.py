@@ -1,7 +1,7 @@
 """Panels, variables and dashboards as short calls, and what Grafana wants to read for them.
 
-In expressions `<vm>` stands for what selects the chosen VMs, `<host>` for the same of qemonds, `<rate>` for the window of a rate. Each query says
-how its figure moves with the load of the guest, which the tests hold it to:
+In expressions `<vm>` stands for what selects the chosen VMs, `<host>` for the same of qemonds, `<rate>` for the window of a rate. Each
+query says how its figure moves with the load of the guest, which the tests hold it to:
 
     RATE    above 0 while the guest works; 0 or absent while the VM is stopped
     FALLS   the same of what QEMU itself goes on with a little: less than half while the VM is stopped
@@ -91,7 +91,8 @@ def graph(title, unit, description, *queries, moves=RATE, stack=False, width=8, 
     }, custom, defaults, width=width, height=height)
 
 
-def stat(title, unit, description, expression, moves=STEADY, legend="", bad_above=None, bad_below=None, none="", text=False, width=4, mappings=()):
+def stat(title, unit, description, expression, moves=STEADY, legend="", bad_above=None, bad_below=None, none="", text=False, width=4,
+         mappings=()):
     """One figure, now. With `text` it is the label that the legend names."""
     if bad_above is not None:
         steps = [{"color": "green", "value": None}, {"color": "red", "value": bad_above}]
@@ -114,7 +115,8 @@ def heatmap(title, unit, description, expression, moves=RATE, legend="{{le}}", b
     return Panel("heatmap", title, unit, description, moves,
                  [Query(expression, legend, format="heatmap" if buckets else "time_series")], {
         "calculate": False, "cellGap": 1, "showValue": "never",
-        "color": {"mode": "scheme", "scheme": "Spectral", "steps": 64, "reverse": False, "exponent": 0.5, "fill": "dark-orange", "scale": "exponential"},
+        "color": {"mode": "scheme", "scheme": "Spectral", "steps": 64, "reverse": False, "exponent": 0.5, "fill": "dark-orange",
+                  "scale": "exponential"},
         "exemplars": {"color": "rgba(255,0,255,0.7)"}, "filterValues": {"le": 1e-9}, "legend": {"show": True},
         "rowsFrame": {"layout": "auto"}, "tooltip": {"mode": "single", "yHistogram": True, "showColorScale": True},
         "yAxis": {"axisPlacement": "left", "reverse": False, "unit": unit}, "cellValues": {"unit": "short"},
@@ -129,7 +131,7 @@ def timeline(title, description, expression, legend, moves=STEADY, on="on", off=
         "tooltip": {"mode": "single", "sort": "none"},
     }, {"fillOpacity": 70, "lineWidth": 0}, {
         "color": {"mode": "fixed", "fixedColor": "gray"},
-        "mappings": [{"type": "value", "options": {"1": {"text": on, "color": colors[0], "index": 0}, "0": {"text": off, "color": colors[1], "index": 1}}}],
+        "mappings": [mapped({"1": (on, colors[0]), "0": (off, colors[1])})],
     }, width=width, height=height)
 
 
@@ -146,12 +148,14 @@ def table(title, unit, description, *queries, columns, moves=STEADY, sort=None, 
     transformations = [{"id": "merge", "options": {}}] if len(queries) > 1 else []
     if columns:
         transformations.append({"id": "filterFieldsByName", "options": {"include": {"names": list(shown)}}})
-    transformations.append({"id": "organize", "options": {"excludeByName": hidden, "includeByName": {}, "indexByName": order, "renameByName": names}})
+    transformations.append({"id": "organize", "options": {"excludeByName": hidden, "includeByName": {}, "indexByName": order,
+                                                          "renameByName": names}})
     return Panel("table", title, unit, description, moves, queries, {
         "showHeader": True, "cellHeight": "sm", "frameIndex": 0,
         "sortBy": [{"displayName": names[sort], "desc": sort.startswith("Value")}] if sort else [],
     }, {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "filterable": True},
-        overrides=[override for one in shown.values() for override in one.overrides()], transformations=transformations, width=width, height=height)
+        overrides=[override for one in shown.values() for override in one.overrides()], transformations=transformations,
+        width=width, height=height)
 
 
 @dataclasses.dataclass
@@ -173,7 +177,13 @@ class Column:
         return [{"matcher": {"id": "byName", "options": self.name}, "properties": properties}] if properties else []
 
 
-UP_OR_DOWN = {"type": "value", "options": {"1": {"text": "up", "color": "green", "index": 0}, "0": {"text": "unreachable", "color": "red", "index": 1}}}
+def mapped(texts):
+    """What stands for values: {value: (text, color)}."""
+    return {"type": "value", "options": {value: {"text": text, "color": color, "index": index}
+                                         for index, (value, (text, color)) in enumerate(texts.items())}}
+
+
+UP_OR_DOWN = mapped({"1": ("up", "green"), "0": ("unreachable", "red")})
 
 
 def link_to(uid, title, vm):
@@ -203,15 +213,17 @@ class Variable:
     def json(self, expand):
         common = {"name": self.name, "label": self.label, "hide": 0, "skipUrlSync": False, "description": self.description}
         if self.name == "datasource":
-            return {**common, "type": "datasource", "query": "prometheus", "regex": "", "refresh": 1, "multi": False, "includeAll": False, "options": [],
-                    "current": {}}
+            return {**common, "type": "datasource", "query": "prometheus", "regex": "", "refresh": 1, "multi": False, "includeAll": False,
+                    "options": [], "current": {}}
         if self.values:
             options = [{"text": one, "value": one, "selected": number == 0} for number, one in enumerate(self.values.split(","))]
-            return {**common, "type": "custom", "query": self.values, "multi": False, "includeAll": False, "options": options, "current": options[0]}
+            return {**common, "type": "custom", "query": self.values, "multi": False, "includeAll": False, "options": options,
+                    "current": options[0]}
         query = expand(self.query)
         every = {"allValue": ".*", "current": {"text": ["All"], "value": ["$__all"], "selected": True}} if self.several else {"current": {}}
-        return {**common, "type": "query", "datasource": SOURCE, "definition": query, "query": {"query": query, "refId": f"Variable-{self.name}"},
-                "refresh": 2, "regex": "", "sort": 7, "multi": self.several, "includeAll": self.several, "options": [], **every}
+        return {**common, "type": "query", "datasource": SOURCE, "definition": query,
+                "query": {"query": query, "refId": f"Variable-{self.name}"}, "refresh": 2, "regex": "", "sort": 7,
+                "multi": self.several, "includeAll": self.several, "options": [], **every}
 
 
 def the_datasource():
@@ -220,7 +232,8 @@ def the_datasource():
 
 def the_hosts(several=True):
     return [Variable("job", "Job", "label_values(qemond_build_info, job)", description="Prometheus' name for the scrape of qemond."),
-            Variable("instance", "Host", 'label_values(qemond_build_info{job=~"$job"}, instance)', several, "Address of the qemond that watches the VMs.")]
+            Variable("instance", "Host", 'label_values(qemond_build_info{job=~"$job"}, instance)', several,
+                     "Address of the qemond that watches the VMs.")]
 
 
 def the_vms(several=True):
@@ -250,7 +263,8 @@ class Annotation:
 TRACE_SWITCHES = [
     Annotation("Event switched on", "blue", """
         (changes(qemu_trace_event_enabled{<vm>}<rate>) > 0 and qemu_trace_event_enabled{<vm>} == 1)
-        or (qemu_trace_event_enabled{<vm>} == 1 unless qemu_trace_event_enabled{<vm>} offset $__rate_interval)""", "{{vm}}: {{event}} on", "vm,event"),
+        or (qemu_trace_event_enabled{<vm>} == 1 unless qemu_trace_event_enabled{<vm>} offset $__rate_interval)""",
+               "{{vm}}: {{event}} on", "vm,event"),
     Annotation("Event switched off", "orange", """
         changes(qemu_trace_event_enabled{<vm>}<rate>) > 0 and qemu_trace_event_enabled{<vm>} == 0""", "{{vm}}: {{event}} off", "vm,event"),
     Annotation("Budget trip", "red", """
@@ -292,8 +306,8 @@ class Dashboard:
             "timezone": "browser", "time": {"from": self.span, "to": "now"}, "refresh": self.refresh,
             "timepicker": {"refresh_intervals": ["5s", "10s", "30s", "1m", "5m", "15m"]},
             "links": [{
-                "type": "dashboards", "title": "qemon", "tags": ["qemon"], "asDropdown": True, "includeVars": True, "keepTime": True, "targetBlank": False,
-                "icon": "external link", "tooltip": "The other dashboards of qemon, with the same selection", "url": "",
+                "type": "dashboards", "title": "qemon", "tags": ["qemon"], "asDropdown": True, "includeVars": True, "keepTime": True,
+                "targetBlank": False, "icon": "external link", "tooltip": "The other dashboards of qemon, with the same selection", "url": "",
             }],
             "annotations": {"list": [one.json(self.expand) for one in self.annotations]},
             "templating": {"list": [one.json(self.expand) for one in self.variables]},
@@ -302,7 +316,8 @@ class Dashboard:
 
     def placed(self):
         """Panels from left to right, a new line where the next one does not fit, and each row of panels under its title. An identity is
-        100 times the row's number plus the place in it, so that a new row at the end or a panel at a row's end leaves the others' as they are."""
+        100 times the row's number plus the place in it, so that a new row at the end or a panel at a row's end leaves the others' as they
+        are."""
         placed, y = [], 0
         for row_number, row in enumerate(self.rows, 1):
             placed.append({"id": row_number * 100, "type": "row", "title": row.title, "collapsed": False, "panels": [],

@@ -19,7 +19,8 @@ UIDS = {"qemon-fleet", "qemon-vm", "qemon-experiment", "qemon-execution", "qemon
 
 # Of Prometheus itself, about every target; and what every client library exports (docs/metrics.md: process_*).
 OF_PROMETHEUS = {"up", "scrape_duration_seconds", "scrape_samples_scraped"}
-OF_CLIENTS = {f"process_{name}" for name in ("cpu_seconds_total", "open_fds", "max_fds", "virtual_memory_bytes", "resident_memory_bytes", "start_time_seconds")}
+OF_CLIENTS = {f"process_{name}" for name in (
+    "cpu_seconds_total", "open_fds", "max_fds", "virtual_memory_bytes", "resident_memory_bytes", "start_time_seconds")}
 NOT_YET_DOCUMENTED = {"qemu_experiment_info"}
 
 OF_GRAFANA = re.compile(r"__\w+|\d+")  # Variables of Grafana's own; groups of regular expressions.
@@ -133,7 +134,8 @@ class Checker:
         taken = {}
         for panel in panels:
             place = panel["gridPos"]
-            self.expect(place["x"] >= 0 and place["w"] > 0 and place["h"] > 0 and place["x"] + place["w"] <= 24, where, f"{panel['title']} is not in the grid")
+            in_grid = place["x"] >= 0 and place["w"] > 0 and place["h"] > 0 and place["x"] + place["w"] <= 24
+            self.expect(in_grid, where, f"{panel['title']} is not in the grid")
             for cell in ((x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])):
                 if cell in taken:
                     self.expect(False, where, f"{panel['title']} overlaps {taken[cell]}")
@@ -149,7 +151,8 @@ class Checker:
         self.expect(len({target["refId"] for target in panel["targets"]}) == len(panel["targets"]), where, "two queries have the same name")
         for target in panel["targets"]:
             self.expression(where, target["expr"])
-            self.expect(target["instant"] == (panel["type"] in ("table", "stat")), where, "an instant query is for tables and single figures, and only for them")
+            self.expect(target["instant"] == (panel["type"] in ("table", "stat")), where,
+                        "an instant query is for tables and single figures, and only for them")
             if panel["type"] == "timeseries":
                 self.expect(target["legendFormat"] != "__auto", where, "a line has no name")
             if "_bucket" in target["expr"]:

@@ -79,11 +79,12 @@ class Machines:
         if not group_has_pressure():
             CANNOT_OCCUR["qemu_cgroup_"] = "a QEMU in a control group (version 2) that is not the root"
 
-        self.disk = stack.start_vm("disk", ["-object", "iothread,id=io0", "-global", "virtio-blk-pci.iothread=io0", "-device", "virtio-balloon"])
+        self.disk = stack.start_vm("disk", [
+            "-object", "iothread,id=io0", "-global", "virtio-blk-pci.iothread=io0", "-device", "virtio-balloon"])
         self.counted = stack.start_vm("counted", ["-icount", "shift=auto", *self.booted("demo", "nvme,serial=1")])
         self.twin = stack.start_vm("twin", [
-            "-no-reboot", "-no-shutdown", *self.booted("workload", "virtio-blk-pci"), *simple.options, "-serial", f"unix:{self.serial_path},server=on,wait=off"],
-            simple.binary)
+            "-no-reboot", "-no-shutdown", *self.booted("workload", "virtio-blk-pci"), *simple.options,
+            "-serial", f"unix:{self.serial_path},server=on,wait=off"], simple.binary)
         self.twin.name = "disk"
         self.ticks = stack.start_vm("ticks", [*self.booted("ticks", "virtio-blk-pci"), *newer.options], newer.binary)
         self.all = [self.disk, self.counted, self.twin, self.ticks]
@@ -127,7 +128,8 @@ class Machines:
         with socket.socket(socket.AF_UNIX) as serial:
             serial.connect(str(self.serial_path))
             serial.sendall(b"S")
-            self.stack.wait_for(lambda: self.prometheus.query(f"rate(qemu_trace_dropped_events_total[{RATE_WINDOW}s]) > 0"), 30, "QEMU to drop records")
+            drops = f"rate(qemu_trace_dropped_events_total[{RATE_WINDOW}s]) > 0"
+            self.stack.wait_for(lambda: self.prometheus.query(drops), 30, "QEMU to drop records")
             serial.sendall(b"P")
 
     def stop(self):
@@ -210,8 +212,9 @@ class Check:
         self.seen = {}  # choice -> {moment: figures}
 
     def ask(self, asker, ways, moment, end):
+        expression = self.dashboard.expand(self.query.expression)
         for way in ways:
-            self.seen.setdefault(tuple(way.items()), {})[moment] = asker.panel(self.query, self.dashboard.expand(self.query.expression), way, end)
+            self.seen.setdefault(tuple(way.items()), {})[moment] = asker.panel(self.query, expression, way, end)
 
     def problem(self):
         """Empty if it moved as it should with one of the choices."""
@@ -239,8 +242,10 @@ class Check:
             if not any(value > before.get(labels, 0) for labels, value in later.items()):
                 return "does not grow while the guest works"
             grown = {labels for labels, value in still.items() if abs(value - stopped.get(labels, 0)) > 0.02 * abs(value)}
-            if not stopped or grown:
-                return f"changes while the VM is stopped: {[(stopped.get(one), still[one]) for one in grown]}" if grown else "gone when the VM is stopped"
+            if grown:
+                return f"changes while the VM is stopped: {[(stopped.get(one), still[one]) for one in grown]}"
+            if not stopped:
+                return "gone when the VM is stopped"
         if moves == model.STATE and later == stopped:
             return "the same while the VM is stopped"
         return ""
@@ -277,8 +282,12 @@ def main(bin_dir, verbose):
         wait_until(stack, stopped + 3)
         ask("stopped", stopped)
         ask("still", stopped + 3)
-        marks = {(one.uid, annotation.name): max(asker.annotation(one.expand(annotation.expression), way, time.time()) for way in ways[one.uid])
-                 for one in generate.DASHBOARDS for annotation in one.annotations if not excuse(annotation.expression)}
+        marks = {}
+        for one in generate.DASHBOARDS:
+            for annotation in one.annotations:
+                if not excuse(annotation.expression):
+                    expression = one.expand(annotation.expression)
+                    marks[one.uid, annotation.name] = max(asker.annotation(expression, way, time.time()) for way in ways[one.uid])
     return report([check for those in checks.values() for check in those], marks, verbose)
 
 

@@ -60,8 +60,8 @@ def packages(cache):
         folder.mkdir(parents=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / "schema" / name, folder)
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=60000"], cwd=folder,
-                              capture_output=True, text=True, timeout=400)
+        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1",
+                               "--fetch-timeout=60000"], cwd=folder, capture_output=True, text=True, timeout=400)
         if done.returncode != 0:
             said = (done.stderr + done.stdout).strip()
             if UNREACHABLE.search(said):
@@ -90,12 +90,12 @@ def write_source(path, folder):
 def compiles(folder, version, paths):
     config = folder / f"tsconfig.{version}.json"
     config.write_text(json.dumps({
-        "compilerOptions": {"strict": True, "noEmit": True, "skipLibCheck": True, "target": "es2022", "lib": ["es2022", "dom"], "module": "es2022",
-                            "moduleResolution": "bundler", "types": [], "paths": paths},
+        "compilerOptions": {"strict": True, "noEmit": True, "skipLibCheck": True, "target": "es2022", "lib": ["es2022", "dom"],
+                            "module": "es2022", "moduleResolution": "bundler", "types": [], "paths": paths},
         "include": ["*.ts"],
     }), encoding="utf-8")
-    done = subprocess.run(["node", folder / "node_modules/typescript/bin/tsc", "--project", config], cwd=folder, capture_output=True, text=True,
-                          timeout=300, env={**os.environ, "NO_COLOR": "1"})
+    done = subprocess.run(["node", folder / "node_modules/typescript/bin/tsc", "--project", config], cwd=folder,
+                          capture_output=True, text=True, timeout=300, env={**os.environ, "NO_COLOR": "1"})
     if done.returncode != 0:
         print(f"against Grafana {version}:\n{done.stdout}{done.stderr}")
     return done.returncode == 0
