@@ -53,8 +53,8 @@ STATE_ROW = Row("State", [
     table("Identity", "none",
           "What the VM is, as QEMU tells. Another version than last week explains figures that came or went.",
           "max by (name, uuid, version, arch, accelerator, machine, pid, trace_backend) (qemu_vm_info{<vm>})",
-          columns={"name": "Name", "version": "QEMU", "arch": "Architecture", "accelerator": "Accelerator", "machine": "Machine", "pid": "PID",
-              "trace_backend": "Trace backend", "uuid": "UUID"},
+          columns={"name": "Name", "version": "QEMU", "arch": "Architecture", "accelerator": "Accelerator", "machine": "Machine",
+                   "pid": "PID", "trace_backend": "Trace backend", "uuid": "UUID"},
           width=16, height=5),
     graph("QMP events", "cps",
           """Events that QEMU reported by itself, by name. RESET, SHUTDOWN, BLOCK_IO_ERROR and GUEST_PANICKED need a look; QEMU limits
@@ -162,8 +162,7 @@ BLOCK_ROW = Row("Disks, as QEMU counts them", [
           Query(f"max by (device) (qemu_blockdev_highest_write_offset_bytes{{<vm>{DEVICE}}})"),
           Query(f"max by (device) (qemu_blockdev_idle_seconds{{<vm>{DEVICE}}})"),
           columns={"device": "Device", "Value #A": Column("Bytes", "bytes"), "Value #B": "Operations",
-                   "Value #C": Column("Highest write offset", "bytes"),
-              "Value #D": Column("Idle", "s")},
+                   "Value #C": Column("Highest write offset", "bytes"), "Value #D": Column("Idle", "s")},
           sort="Value #A", width=16, height=6),
     graph("Block jobs", "percentunit",
           """How far each block job is. One that does not move waits for its speed limit or a disk that fails; qemon status and

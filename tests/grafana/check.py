@@ -17,6 +17,9 @@ import generate  # noqa: E402
 # Uids are in people's bookmarks and links: they never change.
 UIDS = {"qemon-fleet", "qemon-vm", "qemon-experiment", "qemon-execution", "qemon-daemon"}
 
+# Of Grafana's: bytes and bytes a second; shares and processors; seconds; events, operations, requests and instructions a second; counts.
+UNITS = {"bytes", "Bps", "percentunit", "s", "cps", "iops", "reqps", "ops", "short", "none"}
+
 # Of Prometheus itself, about every target; and what every client library exports (docs/metrics.md: process_*).
 OF_PROMETHEUS = {"up", "scrape_duration_seconds", "scrape_samples_scraped"}
 OF_CLIENTS = {f"process_{name}" for name in (
@@ -144,8 +147,9 @@ class Checker:
 
     def panel(self, where, panel):
         self.counts["panels"] += 1
-        self.expect(len(panel["description"]) >= 40 and panel["description"].endswith("."), where, "does not say what the figure is and what to do")
-        self.expect(panel["fieldConfig"]["defaults"].get("unit"), where, "has no unit")
+        described = len(panel["description"]) >= 40 and panel["description"].endswith(".")
+        self.expect(described, where, "does not say what the figure is and what to do")
+        self.expect(panel["fieldConfig"]["defaults"].get("unit") in UNITS, where, "has no unit, or one of Grafana's that the others do not use")
         self.expect(panel["datasource"]["uid"] == "${datasource}", where, "is bound to one data source")
         self.expect(panel["targets"], where, "asks for nothing")
         self.expect(len({target["refId"] for target in panel["targets"]}) == len(panel["targets"]), where, "two queries have the same name")
@@ -156,7 +160,8 @@ class Checker:
             if panel["type"] == "timeseries":
                 self.expect(target["legendFormat"] != "__auto", where, "a line has no name")
             if "_bucket" in target["expr"]:
-                self.expect("histogram_quantile" in target["expr"] or panel["type"] == "heatmap", where, "buckets are for quantiles and heat maps")
+                drawn = "histogram_quantile" in target["expr"] or panel["type"] == "heatmap"
+                self.expect(drawn, where, "buckets are for quantiles and heat maps")
         if panel["type"] in ("timeseries", "heatmap", "state-timeline"):
             legend = panel["options"]["legend"]
             self.expect(legend.get("showLegend", legend.get("show")), where, "has no legend")

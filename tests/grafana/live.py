@@ -80,7 +80,7 @@ class Machines:
             CANNOT_OCCUR["qemu_cgroup_"] = "a QEMU in a control group (version 2) that is not the root"
 
         self.disk = stack.start_vm("disk", [
-            "-object", "iothread,id=io0", "-global", "virtio-blk-pci.iothread=io0", "-device", "virtio-balloon"])
+            "-uuid", "a1b2c3d4-0000-4000-8000-000000000001", "-object", "iothread,id=io0", "-global", "virtio-blk-pci.iothread=io0", "-device", "virtio-balloon"])
         self.counted = stack.start_vm("counted", ["-icount", "shift=auto", *self.booted("demo", "nvme,serial=1")])
         self.twin = stack.start_vm("twin", [
             "-no-reboot", "-no-shutdown", *self.booted("workload", "virtio-blk-pci"), *simple.options,
@@ -211,6 +211,15 @@ class Check:
         self.name = f"{dashboard.uid}: {panel.title}: {model.reference_of(number)}"
         self.seen = {}  # choice -> {moment: figures}
 
+    def labels_needed(self):
+        """By the legend, by the columns of a table, and by links to another dashboard."""
+        needed = set(re.findall(r"\{\{(\w+)\}\}", self.query.legend)) - {"le"}
+        needed.update(re.findall(r"__field\.labels\.(\w+)", json.dumps(self.panel.defaults)))
+        for transformation in self.panel.transformations:
+            if transformation["id"] == "filterFieldsByName":
+                needed.update(name for name in transformation["options"]["include"]["names"] if not name.startswith("Value"))
+        return needed
+
     def ask(self, asker, ways, moment, end):
         expression = self.dashboard.expand(self.query.expression)
         for way in ways:
@@ -228,9 +237,9 @@ class Check:
             later = later or stopped
         if not later:
             return "no data while the guest works"
-        labels = set(re.findall(r"\{\{(\w+)\}\}", self.query.legend)) - {"le"}
-        if not any(labels <= {name for name, _ in one} for one in later):
-            return f"no series has all labels of the legend '{self.query.legend}'"
+        needed = self.labels_needed()
+        if not any(needed <= {name for name, _ in one} for one in later):
+            return f"no series has all labels that are shown or linked: {sorted(needed)}"
         highest, remains = max(later.values()), max(stopped.values(), default=0)
         if moves in (model.RATE, model.FALLS, model.BUSY) and highest <= 0:
             return "0 while the guest works"

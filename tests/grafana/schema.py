@@ -65,7 +65,7 @@ def packages(cache):
         if done.returncode != 0:
             said = (done.stderr + done.stdout).strip()
             if UNREACHABLE.search(said):
-                print("skipped: the npm registry cannot be reached:", said.splitlines()[-1] if said else "npm said nothing")
+                print("skipped: the npm registry cannot be reached:", next(line for line in said.splitlines() if UNREACHABLE.search(line)))
                 return None
             sys.exit(f"npm ci failed: {said}")
         (folder / "complete").touch()
