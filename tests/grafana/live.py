@@ -80,7 +80,8 @@ class Machines:
             CANNOT_OCCUR["qemu_cgroup_"] = "a QEMU in a control group (version 2) that is not the root"
 
         self.disk = stack.start_vm("disk", [
-            "-uuid", "a1b2c3d4-0000-4000-8000-000000000001", "-object", "iothread,id=io0", "-global", "virtio-blk-pci.iothread=io0", "-device", "virtio-balloon"])
+            "-uuid", "a1b2c3d4-0000-4000-8000-000000000001", "-object", "iothread,id=io0", "-global", "virtio-blk-pci.iothread=io0",
+            "-device", "virtio-balloon"])
         self.counted = stack.start_vm("counted", ["-icount", "shift=auto", *self.booted("demo", "nvme,serial=1")])
         self.twin = stack.start_vm("twin", [
             "-no-reboot", "-no-shutdown", *self.booted("workload", "virtio-blk-pci"), *simple.options,
