@@ -20,6 +20,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -62,9 +63,9 @@ def http_get(url, data=None, seconds=10):
 
 
 def hurried(rules, windows, hold="0s"):
-    """The text of a rule file for a test that has no hours: `windows` maps what stands in brackets to something shorter, and `for:`
-    becomes `hold`. Nothing else changes, names included."""
-    text = re.sub(r"\[(\w+)\]", lambda found: f"[{windows.get(found[1], found[1])}]", rules)
+    """The text of a rule file for a test that has no hours: `windows` maps what stands in brackets or behind `offset` to
+    something shorter, and `for:` becomes `hold`. Nothing else changes, names included."""
+    text = re.sub(r"(\[|\boffset )(\w+)", lambda found: found[1] + windows.get(found[2], found[2]), rules)
     return re.sub(r"(?m)^(\s*)for: \S+", rf"\g<1>for: {hold}", text)
 
 
@@ -126,9 +127,10 @@ class Process:
 
 
 class Qmp:
-    """A monitor client of the test's own, beside qemond: an independent witness. May be used by one thread at a time."""
+    """A monitor client of the test's own, beside qemond: an independent witness."""
 
     def __init__(self, path):
+        self.lock = threading.Lock()  # A Witness asks from a thread of its own.
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
         self.socket.connect(str(path))
@@ -137,6 +139,10 @@ class Qmp:
         self.ask("qmp_capabilities")
 
     def ask(self, command, **arguments):
+        with self.lock:
+            return self._ask(command, arguments)
+
+    def _ask(self, command, arguments):
         self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
         while True:
             line = self.lines.readline()
@@ -283,10 +289,11 @@ class Prometheus:
 
 
 class Stack:
-    """Starts things and ends them. `bin_dir` has qemond and qemon."""
+    """Starts things and ends them. `bin_dir` has qemond and qemon. Prometheus is that of QEMON_PROMETHEUS, else of the PATH."""
 
-    def __init__(self, bin_dir, qemu="qemu-system-x86_64", prometheus="prometheus"):
-        self.bin_dir, self.qemu, self.prometheus = pathlib.Path(bin_dir), qemu, prometheus
+    def __init__(self, bin_dir, qemu="qemu-system-x86_64", prometheus=None):
+        self.bin_dir, self.qemu = pathlib.Path(bin_dir), qemu
+        self.prometheus = prometheus or os.environ.get("QEMON_PROMETHEUS", "prometheus")
         self.processes, self.vms, self.witnesses = [], [], []
         self._folder = None
         self.folder = None
@@ -296,6 +303,7 @@ class Stack:
         base = os.environ.get("TMPDIR", "/tmp")
         self._folder = tempfile.TemporaryDirectory(prefix="qemon-stack.", dir=base if len(base) < 50 else "/tmp")
         self.folder = pathlib.Path(self._folder.name)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that __exit__ comes then too.
         return self
 
     def __exit__(self, *_):
