@@ -336,5 +336,5 @@ if __name__ == "__main__":
         sys.exit("usage: live.py BIN_DIR [--verbose]")
     try:
         sys.exit(main(sys.argv[1], "--verbose" in sys.argv))
-    except Failure as failure:
-        sys.exit(str(failure))
+    except (Failure, RuntimeError) as failure:
+        sys.exit(f"FAILED: {failure}")
