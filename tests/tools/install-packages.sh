@@ -22,6 +22,9 @@ test_packages=(
   # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend.
   qemu-system-x86 dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev
 )
+# Node.js is often there from elsewhere than Debian, whose packages would get in its way.
+command -v node >/dev/null || test_packages+=(nodejs)
+command -v npm >/dev/null || test_packages+=(npm)
 
 main() {
   local list=false
