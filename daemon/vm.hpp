@@ -240,6 +240,12 @@ class Vm {
   /// The share of the last minute in which nothing of the trace was lost; absent while nothing is
   /// traced.
   [[nodiscard]] std::optional<double> complete_ratio() const;
+  /// What counts against the trace's space: what files of ours occupy, or how much a log that is
+  /// followed in place has grown. Absent while we want no event.
+  [[nodiscard]] std::optional<std::uint64_t> trace_space_used() const;
+  [[nodiscard]] std::uint64_t trace_space() const { return environment_.trace_space_bytes; }
+  /// Whether QEMU has no room to write its trace on; absent while nothing is traced.
+  [[nodiscard]] std::optional<bool> trace_file_system_full() const;
   /// What is degraded and why, a line each.
   [[nodiscard]] std::vector<std::string> degraded() const;
   /// Events that match `pattern` (all if it is empty), by name.

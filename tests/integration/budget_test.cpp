@@ -36,6 +36,11 @@ double complete_ratio(const Qemond& daemon) {
   return daemon.scrape().get(series("qemu_trace_complete_ratio", {{"vm", "vm"}})).value_or(-1);
 }
 
+/// A gauge of the VM's trace; -1 if it is absent.
+double gauge(const Qemond& daemon, std::string_view name) {
+  return daemon.scrape().get(series(name, {{"vm", "vm"}})).value_or(-1);
+}
+
 nlohmann::json tripped(const Qemond& daemon) {
   return daemon.vm("vm").at("budget").at("tripped");
 }
@@ -259,8 +264,14 @@ TEST_P(SpaceOn, EndsAtItsLimitWhenQemondWasAway) {
   options.arguments.insert(options.arguments.end(), {"--trace-space", "4MiB"});
   Qemond daemon(home(), options);
   ASSERT_TRUE(daemon.wait_attached("vm"));
+  EXPECT_EQ(gauge(daemon, "qemond_trace_space_bytes"), 4 << 20);
+  EXPECT_EQ(gauge(daemon, "qemond_trace_space_used_bytes"), -1);
   daemon.events_on({flood_event, cheap_event});
   const auto before = vm.block_statistic("rd_operations");
+  EXPECT_TRUE(wait_until([&] {
+    return gauge(daemon, "qemond_trace_space_used_bytes") ==
+           static_cast<double>(trace_file_bytes(vm));
+  }));
 
   daemon.process().signal(SIGSTOP);
   vm.guest().start_polling();
@@ -290,7 +301,14 @@ TEST_P(SpaceOn, EndsWhenAUsersLogGrewByTheLimit) {
   const Qemond daemon(home(), options);
   ASSERT_TRUE(daemon.wait_attached("vm"));
 
-  daemon.events_on({flood_event});
+  const auto at_first = std::filesystem::file_size(log);
+  daemon.events_on({flood_event, cheap_event});
+  vm.guest().read(100);
+  ASSERT_TRUE(daemon.wait_counted("vm", cheap_event, 100));
+  EXPECT_TRUE(wait_until([&] {
+    return gauge(daemon, "qemond_trace_space_used_bytes") ==
+           static_cast<double>(std::filesystem::file_size(log) - at_first);
+  }));
   vm.guest().start_polling();
 
   EXPECT_TRUE(wait_until([&] { return !vm.monitor().event_enabled(flood_event); }));
@@ -312,8 +330,10 @@ TEST_P(SpaceOn, IsToldToBeFullAndGoesOnWhenThereIsRoom) {
   ASSERT_TRUE(daemon.wait_counted("vm", cheap_event, 3));
   ASSERT_TRUE(wait_until([&] { return complete_ratio(daemon) == 1; }));
 
+  EXPECT_EQ(gauge(daemon, "qemond_trace_file_system_full"), 0);
   fill();
   EXPECT_TRUE(wait_until([&] { return daemon.vm("vm").at("trace").at("full") == true; }));
+  EXPECT_EQ(gauge(daemon, "qemond_trace_file_system_full"), 1);
   const auto flushes = series("qemond_trace_flushes_total", {{"vm", "vm"}});
   const auto flushed = daemon.scrape().get(flushes).value_or(-1);
   vm.guest().read(8'000);  // More than QEMU's buffer holds.
@@ -333,6 +353,7 @@ TEST_P(SpaceOn, IsToldToBeFullAndGoesOnWhenThereIsRoom) {
   EXPECT_TRUE(wait_until([&] { return daemon.counted("vm", cheap_event) >= counted + 1000; }, 20s));
   daemon.events_off({"*"});
   EXPECT_TRUE(wait_until([&] { return complete_ratio(daemon) == -1; }));
+  EXPECT_EQ(gauge(daemon, "qemond_trace_file_system_full"), -1);
 }
 
 TEST_P(SpaceOn, GoesOnWithoutItsDirectory) {
