@@ -2,7 +2,7 @@
 
 function __qemon_complete
     set -l words (commandline -opc)
-    set -l current (commandline -ct)
+    set -l current (commandline -ct | string trim -l -c '\'"')
     set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
     set -e words[1]
     for line in (command $program complete $words "$current" 2>/dev/null </dev/null)
