@@ -17,6 +17,11 @@ def plain(line):
 class Section:
     def __init__(self, title):
         self.title, self.tags, self.lines = title, [], []
+        self.texts = {}  # What is said below each tag.
+
+    def text(self, word):
+        """What is said of the option or the key."""
+        return " ".join(text for tag, text in self.texts.items() if re.match(rf"{re.escape(word)}\b", tag))
 
     def options(self):
         """-o and --output of a tag `-o, --output FORMAT`."""
@@ -46,6 +51,8 @@ def sections(page):
             current.tags.append(plain(lines[number + 1]))
         elif current:
             current.lines.append(line)
+            if current.tags and not lines[number - 1].startswith(".TP"):
+                current.texts[current.tags[-1]] = f"{current.texts.get(current.tags[-1], '')} {plain(line)}".strip()
     return found
 
 

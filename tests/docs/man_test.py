@@ -73,6 +73,20 @@ class Options(unittest.TestCase):
     def test_qemond_has_those_of_its_page(self):
         self.assertEqual(help_of("qemond")[0], man_pages.of("qemond.8", "OPTIONS")[""].options())
 
+    def test_defaults_are_the_same_everywhere(self):
+        page, keys = man_pages.of("qemond.8", "OPTIONS")[""], man_pages.of("qemond.yaml.5", "TOP LEVEL")[""]
+        settings = man_pages.of("qemond.yaml.5", "SETTINGS")[""]
+        shown = re.sub(r"\n {20,}", " ", run(BIN / "qemond", "--help").stdout)
+        defaults = re.findall(r"(?m)^  (--[a-z-]+) .*\[([^] ]+)\]$", shown)
+        self.assertGreater(len(defaults), 6)
+        for option, default in defaults:
+            key = option.strip("-").replace("-", "_")
+            with self.subTest(option=option):
+                self.assertIn(f"[{default}", page.text(option))
+                told = keys.text(key) or settings.text(key)
+                if told and default != "RUNTIME-DIR/control.sock":
+                    self.assertRegex(told, rf"Default: \[?{re.escape(default)}")
+
     def test_commands_are_those_of_the_page(self):
         told = {}
         for title, section in man_pages.of("qemon.1", "COMMANDS").items():
@@ -114,6 +128,16 @@ class ConfigurationFile(unittest.TestCase):
             below = self.keys_at(f'settings:\n  - {{match: "*", {key}: {{{NO_KEY}: 1}}}}\n')
             with self.subTest(section=key):
                 self.assertEqual(below, man_pages.of("qemond.yaml.5", key.upper())[""].keys())
+
+    def test_collectors_ask_as_often_as_the_guide_says(self):
+        guide = (man_pages.FOLDER.parent / "metrics.md").read_text(encoding="utf-8")
+        told = {name: f"{every}." if default == "on" else f"Off; {every} if on."
+                for name, every, default in re.findall(r"(?m)^\| `([a-z-]+)` \| .* \| (\d+) s \| (on|off)\b", guide)}
+        told = {name: re.sub(r"(\d+)", r"\1s", text) for name, text in told.items()}
+        section = man_pages.of("qemond.yaml.5", "COLLECTORS")[""]
+        self.assertEqual(set(told), section.keys())
+        for name, text in told.items():
+            self.assertTrue(section.texts[name].startswith(text), f"{name}: {section.texts[name]}")
 
     def test_the_example_has_no_mistake(self):
         self.check_example(man_pages.of("qemond.yaml.5", "EXAMPLES")[""].lines)
