@@ -182,6 +182,22 @@ class Packs(unittest.TestCase):
             used |= known
         self.assertLessEqual(shared, used)
 
+    def test_defaults_are_those_of_the_guide(self):
+        guide = (man_pages.FOLDER.parent / "packs.md").read_text(encoding="utf-8")
+        rules, checked = man_pages.of("qemon-packs.5", "RULES"), 0
+        # | `heatmap` | what it is | `range`: bytes, default 4096; `label`: default `address` |    and    | `limit` | series, default 200 |
+        for name, cells in re.findall(r"(?m)^\| `(\w+)` \|(.*)\|$", guide):
+            clauses = cells.split("|")[-1].split(";") if name in rules else [f"`{name}` {cells}"]
+            for clause in clauses:
+                key = re.search(r"`(\w+)`", clause)
+                default = re.search(r"default `?(\w+)|`(\w+)` \(default\)", clause)
+                if key and default and (name in rules or rules["Every kind"].text(name)):
+                    page = rules[name if name in rules else "Every kind"].text(key[1])
+                    with self.subTest(kind=name, key=key[1]):
+                        self.assertRegex(page, rf"Default: {default[1] or default[2]}\.")
+                    checked += 1
+        self.assertGreaterEqual(checked, 12)
+
     def test_the_example_has_no_mistake(self):
         lines = man_pages.of("qemon-packs.5", "EXAMPLES")[""].lines
         with tempfile.TemporaryDirectory() as folder:
