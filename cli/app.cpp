@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/complete.hpp"
 #include "cli/text.hpp"
 
 namespace qemon::cli {
@@ -149,6 +150,16 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   add_mark_command(app, invocation);
   add_restore_command(app, invocation);
   add_reload_command(app, invocation);
+
+  if (wants_completion(argc, argv)) {
+    const auto known = [&](const WantedValue& wanted, Completion& into) {
+      const auto socket = wanted.options.find("--socket");
+      const bool given = socket != wanted.options.end() && !socket->second.empty();
+      add_known_values(Client(given ? socket->second : default_socket(environment)), wanted, into);
+    };
+    print_completion(app, argc, argv, known, out);
+    return 0;
+  }
 
   const auto usage = [&](const std::string& problem) {
     err << "qemon: " << printable(problem + ": see '" + command_name(app) + " --help'") << '\n';

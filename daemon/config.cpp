@@ -8,11 +8,14 @@
 #include <filesystem>
 #include <iostream>
 
+#include "base/completion.hpp"
 #include "base/version.hpp"
+#include "daemon/collector.hpp"
 #include "daemon/config_check.hpp"
 #include "daemon/config_file.hpp"
 #include "daemon/event_pattern.hpp"
 #include "daemon/option_checker.hpp"
+#include "exporters/pack_library.hpp"
 
 namespace qemon::daemon {
 namespace {
@@ -183,6 +186,17 @@ void add_options(CLI::App& app, Config& config, Words& words) {
       "QEMU needs a monitor of its own for qemond: -qmp unix:/run/vms/web1.qmp,server=on,wait=off");
 }
 
+/// For completion: what is known without a configuration.
+void add_known_values(const WantedValue& wanted, Completion& into) {
+  if (wanted.name == "--collector")
+    for (const auto& collector : make_collectors())
+      into.candidates.push_back({collector.name + "=", ""});
+  exporters::PackLibrary library;
+  if (wanted.name != "--pack" || !library.load(exporters::shipped_pack_folder(), {}).empty())
+    return;
+  for (const auto& [name, pack] : library.packs()) into.candidates.push_back({name, pack->help});
+}
+
 /// Puts what the command line says in words into `config`, behind what the file says.
 void add_words(const Words& words, Config& config, OptionChecker& checker) {
   for (const auto& vm : words.vms) checker.add_vm(vm, config);
@@ -240,6 +254,10 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config,
   Words words;
   Config line;
   add_options(app, line, words);
+  if (wants_completion(argc, argv)) {
+    print_completion(app, argc, argv, add_known_values, std::cout);
+    return 0;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {

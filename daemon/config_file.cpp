@@ -166,7 +166,7 @@ class FileReader {
     if (const auto* interval = node.find("poll_interval")) {
       settings.poll_interval = parse_interval(interval->scalar);
       if (!settings.poll_interval)
-        fail(*interval, "poll_interval: write how often, from 100ms to 1d, for instance 5s");
+        fail(*interval, "poll_interval: write how often, from 100ms to 24h, for instance 5s");
     }
     read_budget(node, settings.budget);
     const auto* collectors = node.find("collectors");
@@ -205,7 +205,7 @@ class FileReader {
       return mistakes_.add(entry.line,
                            "collectors: " + entry.key +
                                ": write on, off or how often, for instance 30s, or 30s/2s with a "
-                               "deadline; from 100ms to 1d");
+                               "deadline; from 100ms to 24h");
     }
     settings.collectors[entry.key] = *collector;
   }

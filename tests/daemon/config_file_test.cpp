@@ -75,9 +75,9 @@ TEST_F(ConfigFile, RefusesIntervalsThatNobodyCanMean) {
   read("settings:\n  - match: x\n    poll_interval: 1ms\n    collectors: {block: 10s/0s}\n");
 
   EXPECT_THAT(mistakes(),
-              ElementsAre("3: poll_interval: write how often, from 100ms to 1d, for instance 5s",
+              ElementsAre("3: poll_interval: write how often, from 100ms to 24h, for instance 5s",
                           "4: collectors: block: write on, off or how often, for instance 30s, or "
-                          "30s/2s with a deadline; from 100ms to 1d"));
+                          "30s/2s with a deadline; from 100ms to 24h"));
 }
 
 TEST_F(ConfigFile, TellsEverythingThatTheCommandLineCan) {
