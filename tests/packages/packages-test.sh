@@ -109,10 +109,10 @@ depends_on_libraries() {
 }
 
 programs_run() {
-  dpkg-deb -x "$qemon" "$scratch/root"
-  same "sections with symbols" '' "$(readelf -S "$scratch"/root/usr/bin/{qemon,qemond} | grep -o '\.symtab' || true)"
-  "$scratch/root/usr/bin/qemond" --check --config "$scratch/root/etc/qemon/qemond.yaml"
-  "$scratch/root/usr/bin/qemon" --version
+  dpkg-deb -x "$qemon" "$scratch/tree"
+  same "sections with symbols" '' "$(readelf -S "$scratch"/tree/usr/bin/{qemon,qemond} | grep -o '\.symtab' || true)"
+  "$scratch/tree/usr/bin/qemond" --check --config "$scratch/tree/etc/qemon/qemond.yaml"
+  "$scratch/tree/usr/bin/qemon" --version
 }
 
 installs_elsewhere() {
