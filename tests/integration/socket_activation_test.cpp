@@ -52,19 +52,18 @@ class SocketActivation : public testing::Test {
 };
 
 TEST_F(SocketActivation, ServesOnBothSockets) {
-  Process daemon(activated({directory / "control", "127.0.0.1:0"}, "control:http"));
-  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(directory / "control"); })) << said();
+  const auto address = "127.0.0.1:" + std::to_string(free_port());
+  Process daemon(activated({directory / "control", address}, "control:http"));
+  ASSERT_TRUE(says("Listening on " + address)) << said();
 
   const auto done = ask();
 
   EXPECT_EQ(done.status, ExitStatus{}) << done.err << said();
   EXPECT_THAT(done.out, HasSubstr("control   " + (directory / "control") + "\n"));
+  EXPECT_THAT(done.out, HasSubstr("metrics   http://" + address + "/metrics\n"));
+  EXPECT_THAT(http_get(address, "/metrics").body, HasSubstr("qemu_up"));
   // Its own are not opened beside them.
   EXPECT_FALSE(std::filesystem::exists(directory / "run/control.sock"));
-  const auto begin = done.out.find("127.0.0.1:");
-  ASSERT_NE(begin, std::string::npos) << done.out;
-  const auto address = done.out.substr(begin, done.out.find('/', begin) - begin);
-  EXPECT_THAT(http_get(address, "/metrics").body, HasSubstr("qemu_up"));
 }
 
 TEST_F(SocketActivation, OpensWhatWasNotPassed) {
