@@ -28,6 +28,7 @@
 #include "daemon/http_server.hpp"
 #include "daemon/journal.hpp"
 #include "daemon/marks.hpp"
+#include "daemon/passed_sockets.hpp"
 #include "daemon/service_manager.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/web_api.hpp"
@@ -180,18 +181,25 @@ class Daemon {
     remove_left_trace_files(environment_.trace_directory);
   }
 
+  /// On the sockets that systemd made, and on our own where it made none.
   Result<void> listen() {
-    auto address = server_.listen_tcp(
-        config_.listen, [this](HttpRequest request) { return web_.handle(std::move(request)); });
+    auto passed = take_passed_sockets();
+    if (!passed) return passed.error();
+    const auto on_web = [this](HttpRequest request) { return web_.handle(std::move(request)); };
+    auto address = passed->http ? server_.listen_tcp(std::move(*passed->http), on_web)
+                                : server_.listen_tcp(config_.listen, on_web);
     if (!address) return wrap(address.error(), "--listen");
-    // Anybody may connect and read; control_api asks who the peer is.
-    auto control = server_.listen_unix(config_.control_socket, 0666, [this](HttpRequest request) {
+    const auto on_control = [this](HttpRequest request) {
       return control_.handle(std::move(request));
-    });
+    };
+    const auto path = passed->control ? passed->control->path : config_.control_socket;
+    // Anybody may connect and read; control_api asks who the peer is.
+    auto control = passed->control ? server_.listen_unix(std::move(*passed->control), on_control)
+                                   : server_.listen_unix(path, 0666, on_control);
     if (!control) return wrap(control.error(), "--control-socket");
-    control_.set_about({*address, config_.control_socket});
+    control_.set_about({*address, path});
     spdlog::info("qemond {} is serving http://{}/metrics control_socket={}", version, *address,
-                 config_.control_socket);
+                 path);
     return Result<void>();
   }
 

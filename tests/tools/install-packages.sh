@@ -3,7 +3,8 @@
 #   install-packages.sh [build]   to build qemon (default)
 #   install-packages.sh demo      to build it and run demo.sh
 #   install-packages.sh test      to build it and run test.sh
-#   install-packages.sh --list build|demo|test   prints the list and installs nothing
+#   install-packages.sh all       to build it and run test.sh --all
+#   install-packages.sh --list build|demo|test|all   prints the list and installs nothing
 # Needs root or sudo only if something is missing.
 set -euo pipefail
 export LC_ALL=C
@@ -26,6 +27,8 @@ test_packages=(
 # Node.js is often there from elsewhere than Debian, whose packages would get in its way.
 command -v node >/dev/null || test_packages+=(nodejs)
 command -v npm >/dev/null || test_packages+=(npm)
+# Of the Debian packages: to check them, and to make a machine that they are installed in.
+all_packages=(lintian debootstrap e2fsprogs)
 
 main() {
   local list=false
@@ -38,7 +41,8 @@ main() {
     build) ;;
     demo) wanted+=("${demo_packages[@]}") ;;
     test) wanted+=("${test_packages[@]}") ;;
-    *) die "unknown argument '$1': use build, demo or test" ;;
+    all) wanted+=("${test_packages[@]}" "${all_packages[@]}") ;;
+    *) die "unknown argument '$1': use build, demo, test or all" ;;
   esac
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     die "this is not a Debian system; install the equivalents of: ${wanted[*]} libboost-dev (1.81 or newer)"
