@@ -3,7 +3,8 @@
 #   ./test.sh          style, header and clang-tidy checks; every test
 #   ./test.sh --fast   builds and tests only, with the packages and QEMUs that are there
 #   ./test.sh --asan   also the tests under ASan and UBSan (so does CI=true)
-#   ./test.sh --all    also those, the tests under TSan, and a build by clang
+#   ./test.sh --all    also those, the tests under TSan, a build by clang, and the Debian packages: lintian, and a machine with
+#                      systemd that is booted in a QEMU, in which they are installed, run, upgraded and purged
 # Other arguments go to ctest, for instance: ./test.sh --fast -R Session
 # To put another QEMU under test, set QEMON_TEST_QEMUS: see tests/tools/prepare-qemu.sh.
 set -euo pipefail
@@ -41,6 +42,7 @@ main() {
   ! $asan || build_preset asan
   ! $all || build_preset tsan
   ! $all || build_with_clang
+  ! $all || test_packages
   run_tests dev
   ! $asan || run_tests asan
   ! $all || run_tests tsan
@@ -51,7 +53,7 @@ prepare() {
   if $fast; then
     environment=$(cache_dir)/test-env
   else
-    tests/tools/install-packages.sh test
+    tests/tools/install-packages.sh "$($all && echo all || echo test)"
     environment=$(tests/tools/prepare-qemu.sh)
   fi
   # shellcheck source=/dev/null
@@ -79,6 +81,14 @@ build_with_clang() {
   say "building (dev, by $compiler)"
   configure dev -B build/clang "-DCMAKE_CXX_COMPILER=$compiler"
   run_build clang
+}
+
+# Builds them (release) before anything is booted.
+test_packages() {
+  say "testing the packages"
+  tests/packages/packages-test.sh build/packages
+  say "testing the service in a machine of its own"
+  tests/systemd/boot-test.sh build/packages
 }
 
 # run_build NAME [cmake arguments]: quiet unless it fails.

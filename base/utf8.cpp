@@ -43,4 +43,24 @@ std::string to_valid_utf8(std::string_view text) {
   return valid;
 }
 
+bool is_one_line(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    const auto character = text.substr(0, length);
+    const auto lead = static_cast<unsigned char>(character[0]);
+    if (length == 1 && (lead < 0x20 || lead == 0x7f)) return false;
+    // U+0080 to U+009F: controls as well.
+    if (length == 2 && lead == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0)
+      return false;
+    // U+200E, U+200F, U+2028 to U+202E and U+2066 to U+2069: ends of lines and directions.
+    if ((character >= "\u200E" && character <= "\u200F") ||
+        (character >= "\u2028" && character <= "\u202E") ||
+        (character >= "\u2066" && character <= "\u2069"))
+      return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 }  // namespace qemon

@@ -14,4 +14,8 @@ namespace qemon {
 /// `text` with every byte that is not part of valid UTF-8 replaced by U+FFFD.
 [[nodiscard]] std::string to_valid_utf8(std::string_view text);
 
+/// Whether it is valid UTF-8 without characters that control something: line ends, escapes, and
+/// those that reorder what is seen.
+[[nodiscard]] bool is_one_line(std::string_view text);
+
 }  // namespace qemon

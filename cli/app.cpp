@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/complete.hpp"
 #include "cli/text.hpp"
 
 namespace qemon::cli {
@@ -33,6 +34,7 @@ constexpr const char* examples =
     "  qemon event list --enabled              what is on, and how often it occurred\n"
     "  qemon event off '*'                     what qemon event on switched on goes off\n"
     "  qemon restore                           everything back as it was found\n"
+    "  qemon mark \"cache dropped\" --vm web1  note this moment, for graphs\n"
     "  qemon vm release web1 --for 60s         let another program use the monitor\n"
     "  qemon replay trace.log --pack block     what a finished trace tells, without qemond\n"
     "  qemon vm list --output json             for programs; table output may change\n"
@@ -149,8 +151,19 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   add_pack_commands(app, invocation);
   add_lease_commands(app, invocation);
   add_experiment_commands(app, invocation);
+  add_mark_command(app, invocation);
   add_restore_command(app, invocation);
   add_reload_command(app, invocation);
+
+  if (wants_completion(argc, argv)) {
+    const auto known = [&](const WantedValue& wanted, Completion& into) {
+      const auto socket = wanted.options.find("--socket");
+      const bool given = socket != wanted.options.end() && !socket->second.empty();
+      add_known_values(Client(given ? socket->second : default_socket(environment)), wanted, into);
+    };
+    print_completion(app, argc, argv, known, out);
+    return 0;
+  }
 
   const auto usage = [&](const std::string& problem) {
     err << "qemon: " << printable(problem + ": see '" + command_name(app) + " --help'") << '\n';

@@ -5,6 +5,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/basic_stream.hpp>
@@ -35,12 +36,12 @@ namespace {
 /// Events of a thousand VMs with all their names are about this much; more means that something is
 /// wrong.
 constexpr std::uint64_t answer_bytes_max = 1024ULL * 1024 * 1024;
-constexpr timeval connect_max{5, 0};
+constexpr std::chrono::milliseconds connect_max = std::chrono::seconds(5);
 
 constexpr const char* permission_cure = "add yourself to group qemon or use sudo";
 
 /// A connected socket. The cure depends on why there is none.
-Result<UniqueFd> connect(const std::string& path) {
+Result<UniqueFd> connect(const std::string& path, std::chrono::milliseconds deadline) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const std::string who = "cannot reach qemond at " + path;
@@ -53,7 +54,8 @@ Result<UniqueFd> connect(const std::string& path) {
   if (!fd) return system_error(errno, who);
   // A blocking connect waits for room in the daemon's queue, which a non-blocking one cannot do on
   // Unix sockets.
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &connect_max, sizeof connect_max);
+  const timeval longest{deadline.count() / 1000, deadline.count() % 1000 * 1000};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
     return fd;
   const int number = errno;
@@ -139,7 +141,7 @@ Result<Json> Client::post(const std::string& target, const Json& body) const {
 
 Result<Json> Client::request(const char* method, const std::string& target,
                              const std::string& body) const {
-  const Result<UniqueFd> fd = connect(path_);
+  const Result<UniqueFd> fd = connect(path_, std::min(connect_max, answer_max_));
   if (!fd) return fd.error();
   http::request<http::string_body> message;
   message.version(11);

@@ -28,8 +28,9 @@ void reload(const Invocation&, Session& session) {
 }  // namespace
 
 void add_reload_command(CLI::App& app, Invocation& invocation) {
-  CLI::App* const command = app.add_subcommand(
-      "reload", "Let qemond read its packs again; counters go on, and so does what did not change");
+  CLI::App* const command = app.add_subcommand("reload",
+                                               "Let qemond read its configuration and packs again; "
+                                               "counters go on, and so does what did not change");
   command->callback([&invocation] { invocation.command = reload; });
 }
 

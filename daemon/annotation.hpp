@@ -13,7 +13,7 @@ namespace qemon::daemon {
 struct Annotation {
   std::chrono::system_clock::time_point begin;
   std::optional<std::chrono::system_clock::time_point> end;  ///< A region, not a moment.
-  std::string vm;                 ///< Empty: it is about all of them.
+  std::string vm;                                            ///< Empty: it is about all of them.
   std::string kind;               ///< One word: `events`, `budget`, `mark`, `experiment`, ...
   std::string text;               ///< One line, for people.
   std::vector<std::string> tags;  ///< Beside `qemon`, the kind and the VM.

@@ -1,7 +1,6 @@
 #include "daemon/collect_block_latency.hpp"
 
 #include <array>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -28,7 +27,6 @@ class LatencyReader {
       session_ = view.session;
       histograms_ = LatencyHistograms();
       refused_.clear();
-      ids_.clear();
     }
     auto answer = co_await ask(view, "query-blockstats", json());
     if (!answer) co_return answer.error();
@@ -42,7 +40,6 @@ class LatencyReader {
         refused_.insert(device.name);
         continue;
       }
-      ids_[device.name] = *id;
       histograms_.was_set(device.name, *answer);
       changed = true;
     }
@@ -53,18 +50,21 @@ class LatencyReader {
     co_return histograms_.figures(*answer);
   }
 
-  /// Removes the histograms that were set in this session. One that somebody replaced meanwhile
-  /// goes too: QEMU does not tell whose it is.
+  /// Removes the histograms that were set. One that somebody replaced meanwhile goes too: QEMU does
+  /// not tell whose it is.
   asio::awaitable<Result<void>> finish(CollectorView view) {
-    const auto ids = std::exchange(ids_, {});
-    if (std::exchange(session_, std::nullopt) != view.session) co_return Result<void>();
-    for (const auto& [device, id] : ids) {
+    session_.reset();
+    const auto ids = view.changed.latency_histograms;
+    for (const auto& id : ids) {
       json arguments = json::object();
       arguments["id"] = id;
+      // A device that was unplugged took its histogram with it.
       const auto answer = co_await ask(view, "block-latency-histogram-set", std::move(arguments));
       if (!answer) co_return answer.error();
+      view.changed.latency_histograms.erase(id);
     }
-    co_return Result<void>();
+    if (ids.empty()) co_return Result<void>();
+    co_return view.write_journal();
   }
 
  private:
@@ -79,6 +79,11 @@ class LatencyReader {
       json arguments = json::object();
       arguments["id"] = id;
       arguments["boundaries"] = latency_boundaries();
+      const bool is_new = view.changed.latency_histograms.insert(id).second;
+      if (const auto written = view.write_journal(); !written) {
+        if (is_new) view.changed.latency_histograms.erase(id);
+        co_return written.error();
+      }
       const auto answer = co_await view.client.execute("block-latency-histogram-set",
                                                        std::move(arguments), view.deadline);
       if (answer) {
@@ -86,14 +91,14 @@ class LatencyReader {
         break;
       }
       if (!qmp::is_refusal(answer.error())) co_return answer.error();
+      if (is_new) view.changed.latency_histograms.erase(id);
     }
     co_return std::move(found);
   }
 
   std::optional<std::uint64_t> session_;
   LatencyHistograms histograms_;
-  std::set<std::string> refused_;           ///< Devices not to be tried again in this session.
-  std::map<std::string, std::string> ids_;  ///< By device, what the histogram was set under.
+  std::set<std::string> refused_;  ///< Devices not to be tried again in this session.
 };
 
 }  // namespace

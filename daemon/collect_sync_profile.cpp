@@ -22,10 +22,9 @@ using namespace std::chrono_literals;
 namespace {
 
 /// Profiling is one switch for the whole QEMU without a count of who wants it. It is switched off
-/// again only if it was off before we switched it on. What cannot be known: whether somebody else
-/// said "on" after us, which changes nothing that can be seen, and loses the profile when we say
-/// "off"; and whether a profile that is on when qemond starts is one that an earlier qemond, which
-/// did not end well, left behind. It is then taken for somebody else's and stays on.
+/// again only if it was off before we switched it on, which the journal remembers. What cannot be
+/// known: whether somebody else said "on" after us, which changes nothing that can be seen, and
+/// loses the profile when we say "off".
 class SyncProfiler {
  public:
   asio::awaitable<Result<Figures>> poll(CollectorView view) {
@@ -42,10 +41,11 @@ class SyncProfiler {
 
   asio::awaitable<Result<void>> finish(CollectorView view) {
     session_.reset();
-    if (!std::exchange(switched_on_, false)) co_return Result<void>();
+    if (!view.changed.sync_profile) co_return Result<void>();
     const auto answer = co_await ask_human(view, "sync-profile off");
     if (!answer) co_return answer.error();
-    co_return Result<void>();
+    view.changed.sync_profile = false;
+    co_return view.write_journal();
   }
 
  private:
@@ -55,19 +55,22 @@ class SyncProfiler {
     co_return std::move(text);
   }
 
-  // In a later session of the same QEMU the profile is on because of us, and switched_on_ stays.
   asio::awaitable<Result<void>> switch_on(CollectorView view) {
     const auto status = co_await ask_human(view, "sync-profile");
     if (!status) co_return status.error();
     if (status->find("is off") == std::string::npos) co_return Result<void>();
+    view.changed.sync_profile = true;
+    const auto written = view.write_journal();
+    if (!written) {
+      view.changed.sync_profile = false;
+      co_return written.error();
+    }
     const auto answer = co_await ask_human(view, "sync-profile on");
     if (!answer) co_return answer.error();
-    switched_on_ = true;
     co_return Result<void>();
   }
 
   std::optional<std::uint64_t> session_;
-  bool switched_on_ = false;
 };
 
 /// Removes the last word from `text` and returns it.

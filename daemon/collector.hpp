@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "daemon/journal_entry.hpp"
 #include "daemon/process_info.hpp"
 #include "qmp/client.hpp"
 #include "qmp/identity.hpp"
@@ -31,6 +32,11 @@ struct CollectorView {
   const std::set<std::string>& commands;      ///< The QMP commands that this QEMU has.
   std::uint64_t session = 0;                  ///< Differs for each monitor session.
   std::chrono::milliseconds deadline{0};      ///< For each command.
+  /// What collectors switched on in this QEMU, in this session or one before, and have not undone.
+  JournaledCollecting& changed;
+  /// Writes the journal: to be called between a change of `changed` and the command that makes it
+  /// true, which is not to be sent after an Error.
+  const std::function<Result<void>()>& write_journal;
 };
 
 /// Owned by a Vm, one of each kind, and kept over sessions. Polled by the VM's session, one at a
@@ -45,8 +51,9 @@ struct Collector {
   /// another accelerator) is no Error but figures without it. An Error ends this poll: the
   /// session's end, an answer that does not come, or one that makes no sense.
   std::function<boost::asio::awaitable<Result<Figures>>(CollectorView)> poll;
-  /// Undoes what poll switched on in QEMU. To be called when the collector is switched off or the
-  /// VM is let go while its session still works; empty if there is nothing to undo. The next poll
+  /// Undoes what poll switched on in QEMU, also in a session before or the life of another qemond,
+  /// and asks nothing if there is nothing. To be called when the collector is switched off or the
+  /// VM is let go while its session still works; empty if poll switches nothing on. The next poll
   /// begins anew.
   std::function<boost::asio::awaitable<Result<void>>(CollectorView)> finish;
 };

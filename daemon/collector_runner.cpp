@@ -28,7 +28,9 @@ void drop_gauges(std::shared_ptr<const exporters::FamilyTexts>& found) {
 
 }  // namespace
 
-CollectorRunner::CollectorRunner(exporters::FamilyTextMaker& texts) : texts_(texts) {
+CollectorRunner::CollectorRunner(exporters::FamilyTextMaker& texts,
+                                 std::function<Result<void>()> write_journal)
+    : texts_(texts), write_journal_(std::move(write_journal)) {
   for (auto& collector : make_collectors()) {
     Entry entry;
     entry.collector = std::move(collector);
@@ -68,7 +70,8 @@ void CollectorRunner::begin_session(std::shared_ptr<const std::set<std::string>>
   std::size_t place = seed;
   for (auto& entry : entries_) {
     entry.available = is_available(entry.collector);
-    entry.finish_due = false;
+    // One that is off may have left something behind in an earlier session, or life of qemond.
+    entry.finish_due = !entry.on && entry.available && entry.collector.finish && changed_.any();
     entry.due = Clock::time_point::max();
     if (!entry.on || !entry.available) continue;
     // Somewhere within the first two seconds, and not all VMs at once.
@@ -112,8 +115,9 @@ CollectorRunner::Entry* CollectorRunner::due_now() {
 
 CollectorView CollectorRunner::view(const Entry& entry, qmp::Client& client,
                                     const qmp::Identity& identity,
-                                    const std::optional<ProcessInfo>& process) const {
-  return {client, identity, process, *commands_, session_, entry.deadline};
+                                    const std::optional<ProcessInfo>& process) {
+  return {client,   identity,       process,  *commands_,
+          session_, entry.deadline, changed_, write_journal_};
 }
 
 asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,

@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,11 +31,15 @@ class CollectorRunner {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `texts` is shared by all VMs, and outlives us.
-  explicit CollectorRunner(exporters::FamilyTextMaker& texts);
+  /// `texts` is shared by all VMs, and outlives us. `write_journal` writes what changed() says.
+  CollectorRunner(exporters::FamilyTextMaker& texts, std::function<Result<void>()> write_journal);
 
   /// What the label `vm` is from the next polls on.
   void set_vm(std::string name) { vm_ = std::move(name); }
+  /// What collectors switched on in the QEMU that the VM is, and have not undone.
+  [[nodiscard]] const JournaledCollecting& changed() const { return changed_; }
+  /// Another QEMU takes its place, in which an earlier life of ours left this.
+  void begin_process(JournaledCollecting left_behind) { changed_ = std::move(left_behind); }
   /// What is told of collectors by name; others are as they are by default.
   void configure(const std::map<std::string, CollectorSettings>& settings);
   /// A monitor session begins. `commands`: that QEMU has, shared by the VMs that have the same
@@ -109,10 +114,12 @@ class CollectorRunner {
   void pace(Entry& entry, Clock::time_point begin, std::optional<Clock::duration> cost);
   [[nodiscard]] CollectorView view(const Entry& entry, qmp::Client& client,
                                    const qmp::Identity& identity,
-                                   const std::optional<ProcessInfo>& process) const;
+                                   const std::optional<ProcessInfo>& process);
   [[nodiscard]] bool is_available(const Collector& collector) const;
 
   exporters::FamilyTextMaker& texts_;
+  std::function<Result<void>()> write_journal_;
+  JournaledCollecting changed_;
   std::string vm_;
   std::vector<Entry> entries_;
   std::shared_ptr<const std::set<std::string>> commands_ =

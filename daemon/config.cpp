@@ -8,11 +8,14 @@
 #include <filesystem>
 #include <iostream>
 
+#include "base/completion.hpp"
 #include "base/version.hpp"
+#include "daemon/collector.hpp"
 #include "daemon/config_check.hpp"
 #include "daemon/config_file.hpp"
 #include "daemon/event_pattern.hpp"
 #include "daemon/option_checker.hpp"
+#include "exporters/pack_library.hpp"
 
 namespace qemon::daemon {
 namespace {
@@ -42,6 +45,9 @@ void complete(Config& config, OptionChecker& checker) {
   if (!config.trace_space_bytes) config.trace_space_bytes = default_trace_space_bytes;
   if (!config.lease) config.lease = LeaseLength(default_lease_length);
   checker.check_listen(config.listen);
+  if (lacks_url(config.grafana))
+    checker.fail(
+        "grafana: it is not said where: give --grafana-url, for instance http://127.0.0.1:3000");
 }
 
 }  // namespace
@@ -71,7 +77,33 @@ struct Words {
   std::vector<std::string> budgets;
   std::string trace_space;
   std::string lease;
+  std::vector<std::string> annotate;
 };
+
+void add_grafana_options(CLI::App& app, GrafanaSettings& grafana, Words& words) {
+  app.add_option("--grafana-url", grafana.url,
+                 "Grafana to write annotations to, for instance http://127.0.0.1:3000 [none]")
+      ->type_name("URL");
+  app.add_option("--grafana-token-file", grafana.token_file,
+                 "File with the token of a service account that may write annotations (Editor)")
+      ->type_name("FILE");
+  app.add_option("--grafana-ca-file", grafana.ca_file,
+                 "Certificates to trust for https besides the system's, in PEM form")
+      ->type_name("FILE");
+  app.add_option("--grafana-dashboard", grafana.dashboard,
+                 "The uid of the only dashboard to annotate [all that ask for the tag qemon]")
+      ->type_name("UID");
+  app.add_option("--grafana-tags", grafana.tags,
+                 "Tags of every annotation, besides qemon, what it is and the VM")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("TAG,...");
+  app.add_option("--grafana-annotate", words.annotate,
+                 "What is annotated: some of " + annotation_topic_words() + " [all]")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("TOPIC,...");
+}
 
 void add_options(CLI::App& app, Config& config, Words& words) {
   const auto repeated = [&](const char* name, std::vector<std::string>& into, const char* help,
@@ -139,6 +171,7 @@ void add_options(CLI::App& app, Config& config, Words& words) {
                  "How long events and packs stay on that qemon switches on without --for: 30s, "
                  "10m, 2h, 1d or forever [1h]")
       ->type_name("DURATION");
+  add_grafana_options(app, config.grafana, words);
   app.add_option("--log-level", config.log_level, "error, warn, info or debug [info]")
       ->check(CLI::IsMember({"error", "warn", "info", "debug"}))
       ->type_name("LEVEL");
@@ -151,6 +184,17 @@ void add_options(CLI::App& app, Config& config, Words& words) {
       "line comes first.\n"
       "Example:\n  qemond --vm web1=unix:/run/vms/web1.qmp --vm arm=tcp:127.0.0.1:4444\n"
       "QEMU needs a monitor of its own for qemond: -qmp unix:/run/vms/web1.qmp,server=on,wait=off");
+}
+
+/// For completion: what is known without a configuration.
+void add_known_values(const WantedValue& wanted, Completion& into) {
+  if (wanted.name == "--collector")
+    for (const auto& collector : make_collectors())
+      into.candidates.push_back({collector.name + "=", ""});
+  exporters::PackLibrary library;
+  if (wanted.name != "--pack" || !library.load(exporters::shipped_pack_folder(), {}).empty())
+    return;
+  for (const auto& [name, pack] : library.packs()) into.candidates.push_back({name, pack->help});
 }
 
 /// Puts what the command line says in words into `config`, behind what the file says.
@@ -190,6 +234,7 @@ Config merge(Config file, Config line) {
   // Access is never the sum of two lists.
   if (!line.control_groups.empty()) file.control_groups = std::move(line.control_groups);
   if (!line.read_groups.empty()) file.read_groups = std::move(line.read_groups);
+  override_with(std::move(line.grafana), file.grafana);
   file.file = line.file;
   file.check_only = line.check_only;
   file.pack_folders.insert(file.pack_folders.end(), line.pack_folders.begin(),
@@ -209,6 +254,10 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config,
   Words words;
   Config line;
   add_options(app, line, words);
+  if (wants_completion(argc, argv)) {
+    print_completion(app, argc, argv, add_known_values, std::cout);
+    return 0;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {
@@ -224,6 +273,10 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config,
   OptionChecker checker;
   checker.check_groups("--control-group", line.control_groups);
   checker.check_groups("--read-group", line.read_groups);
+  if (!words.annotate.empty())
+    line.grafana.topics.emplace(words.annotate.begin(), words.annotate.end());
+  for (const auto& [key, why] : mistakes_in(line.grafana))
+    checker.fail("--grafana-" + key + ": " + why);
   Config file;
   exporters::Mistakes in_file(line.file);
   if (!line.file.empty()) read_config_file(line.file, file, in_file);
@@ -251,7 +304,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   std::vector<std::string> mistakes;
   parsed.exit_status = parse(argc, argv, parsed.config, mistakes);
   if (parsed.exit_status) return parsed;
-  if (mistakes.empty() && parsed.config.check_only) mistakes = check_packs(parsed.config);
+  if (mistakes.empty() && parsed.config.check_only) mistakes = check_files(parsed.config);
   for (const auto& mistake : mistakes) std::cerr << "qemond: " << mistake << '\n';
   if (!mistakes.empty()) {
     parsed.exit_status = 2;

@@ -12,6 +12,7 @@
 
 #include "base/result.hpp"
 #include "daemon/budget_settings.hpp"
+#include "daemon/grafana_settings.hpp"
 #include "daemon/lease_length.hpp"
 #include "qmp/endpoint.hpp"
 
@@ -76,6 +77,7 @@ struct Config {
   std::string log_level;
   std::optional<std::uint64_t> trace_space_bytes;  ///< See --trace-space.
   std::optional<LeaseLength> lease;                ///< See --lease.
+  GrafanaSettings grafana;
   bool check_only = false;
   std::vector<std::string> arguments;  ///< The command line.
 

@@ -2,6 +2,7 @@
 
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "exporters/pack_check.hpp"
 
@@ -29,6 +30,12 @@ std::vector<std::string> check_packs(const Config& config) {
       mistakes.insert(mistakes.end(), check.mistakes.lines().begin(), check.mistakes.lines().end());
     }
   }
+  return mistakes;
+}
+
+std::vector<std::string> check_files(const Config& config) {
+  auto mistakes = check_packs(config);
+  for (auto& mistake : unusable_files(config.grafana)) mistakes.push_back(std::move(mistake));
   return mistakes;
 }
 

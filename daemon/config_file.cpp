@@ -28,7 +28,8 @@ class FileReader {
     if (!exporters::refuse_other_keys(
             file,
             {"listen", "control_socket", "runtime_dir", "pack_dirs", "trace_space", "trace_events",
-             "lease", "log_level", "control_groups", "read_groups", "vms", "discover", "settings"},
+             "lease", "log_level", "control_groups", "read_groups", "grafana", "vms", "discover",
+             "settings"},
             mistakes_)) {
       return;
     }
@@ -52,6 +53,7 @@ class FileReader {
       if (!config_.lease)
         fail(*lease, "lease: write a duration, for instance 10m, 2h or 1d, or forever");
     }
+    if (const auto* grafana = file.find("grafana")) read_grafana(*grafana);
     each(file, "vms", [&](const YamlNode& node) { read_vm(node); });
     each(file, "discover", [&](const YamlNode& node) { read_discovery(node); });
     each(file, "settings", [&](const YamlNode& node) { read_matching(node); });
@@ -73,6 +75,28 @@ class FileReader {
     if (std::find(levels.begin(), levels.end(), level->scalar) == levels.end())
       fail(*level, "log_level: write error, warn, info or debug");
     config_.log_level = level->scalar;
+  }
+
+  void read_grafana(const YamlNode& node) {
+    if (!exporters::refuse_other_keys(
+            node, {"url", "token_file", "ca_file", "dashboard", "tags", "annotate"}, mistakes_))
+      return;
+    auto& grafana = config_.grafana;
+    text(node, "url", grafana.url);
+    text(node, "token_file", grafana.token_file);
+    text(node, "ca_file", grafana.ca_file);
+    text(node, "dashboard", grafana.dashboard);
+    words(node, "tags", [&](const YamlNode& tag) { grafana.tags.push_back(tag.scalar); });
+    if (const auto* annotate = node.find("annotate")) {
+      grafana.topics.emplace();
+      words(node, "annotate", [&](const YamlNode& word) { grafana.topics->insert(word.scalar); });
+      if (grafana.topics->empty())
+        fail(*annotate, "annotate: write some of " + annotation_topic_words());
+    }
+    for (const auto& [key, why] : mistakes_in(grafana)) {
+      const auto* found = node.find(key);
+      fail(found != nullptr ? *found : node, key + ": " + why);
+    }
   }
 
   void read_vm(const YamlNode& node) {
@@ -142,7 +166,7 @@ class FileReader {
     if (const auto* interval = node.find("poll_interval")) {
       settings.poll_interval = parse_interval(interval->scalar);
       if (!settings.poll_interval)
-        fail(*interval, "poll_interval: write how often, from 100ms to 1d, for instance 5s");
+        fail(*interval, "poll_interval: write how often, from 100ms to 24h, for instance 5s");
     }
     read_budget(node, settings.budget);
     const auto* collectors = node.find("collectors");
@@ -181,7 +205,7 @@ class FileReader {
       return mistakes_.add(entry.line,
                            "collectors: " + entry.key +
                                ": write on, off or how often, for instance 30s, or 30s/2s with a "
-                               "deadline; from 100ms to 1d");
+                               "deadline; from 100ms to 24h");
     }
     settings.collectors[entry.key] = *collector;
   }

@@ -12,6 +12,7 @@
 
 #include "base/version.hpp"
 #include "daemon/control_answers.hpp"
+#include "daemon/switch_annotation.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/vm_json.hpp"
 #include "daemon/vm_request.hpp"
@@ -61,6 +62,8 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
     if (path[1] == "experiments") co_return wrong_method("GET, POST");
     if (path[1] == "restore" && post) co_return co_await restore(std::move(request));
     if (path[1] == "restore") co_return wrong_method("POST");
+    if (path[1] == "marks" && get) co_return list_marks(request);
+    if (path[1] == "marks") co_return post ? add_mark(request) : wrong_method("GET, POST");
     if (path[1] == "reload") co_return post ? reload(request) : wrong_method("POST");
   }
   if (path.size() == 3 && path[0] == "v1" && path[1] == "leases") {
@@ -143,8 +146,10 @@ asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
                                : vm->ask_events_off(wish->names));
   }
   auto list = json::array();
+  SwitchAnnotation switched(wish->on ? "events on" : "events off");
   for (auto& [vm, pending] : asked) {
     const auto report = co_await vm->switched(pending);
+    if (report.error.empty()) switched.add(vm->name(), report.changed);
     if (!wish->on) {
       spdlog::info("{}: events switched off count={} by={}{}", vm->name(), report.changed.size(),
                    to_string(asker), why_not(report));
@@ -154,6 +159,7 @@ asio::awaitable<HttpResponse> ControlApi::switch_events(HttpRequest request) {
     }
     list.push_back(to_json(vm->name(), report));
   }
+  annotate(switched.finish("by " + asker.user));
   json body;
   body["vms"] = std::move(list);
   co_return answer(body);
@@ -180,15 +186,20 @@ asio::awaitable<HttpResponse> ControlApi::switch_packs(HttpRequest request) {
                                : vm->ask_packs_off(wish->names));
   }
   auto list = json::array();
+  SwitchAnnotation switched(wish->on ? "packs on" : "packs off");
   for (auto& [vm, pending] : asked) {
     const auto report = co_await vm->switched(pending);
+    std::vector<std::string> changed;
     for (const auto& pack : report.packs) {
+      if (pack.changed && report.error.empty()) changed.push_back(pack.name);
       spdlog::info("{}: pack={} switched {} {} by={}{}", vm->name(), pack.name,
                    wish->on ? "on" : "off", lease_text(pack.lease), to_string(asker),
                    why_not(report));
     }
+    switched.add(vm->name(), changed);
     list.push_back(to_json(vm->name(), report));
   }
+  annotate(switched.finish("by " + asker.user));
   json body;
   body["vms"] = std::move(list);
   co_return answer(body);
@@ -278,6 +289,10 @@ HttpResponse ControlApi::detach(const std::string& name, const HttpRequest& requ
   const auto detached = fleet_.detach(name);
   if (!detached) return refuse(400, detached.error().detail);
   return answer({{"vm", name}});
+}
+
+void ControlApi::annotate(std::optional<Annotation> annotation) const {
+  if (annotation && annotation_sink_) annotation_sink_(std::move(*annotation));
 }
 
 HttpResponse ControlApi::no_such_vm(const std::string& name) const {

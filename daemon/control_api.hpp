@@ -5,13 +5,16 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "daemon/annotation.hpp"
 #include "daemon/fleet.hpp"
 #include "daemon/http_message.hpp"
 #include "daemon/lease_length.hpp"
+#include "daemon/marks.hpp"
 #include "daemon/peer.hpp"
 #include "exporters/pack_library.hpp"
 
@@ -27,8 +30,12 @@ class ControlApi {
     std::string control_socket;
   };
   ControlApi(Fleet& fleet, const exporters::PackLibrary& packs, Experiments& experiments,
-             ControlPolicy policy)
-      : fleet_(fleet), packs_(packs), experiments_(experiments), policy_(std::move(policy)) {}
+             Marks& marks, ControlPolicy policy)
+      : fleet_(fleet),
+        packs_(packs),
+        experiments_(experiments),
+        marks_(marks),
+        policy_(std::move(policy)) {}
   /// Who may read and who may control from now on.
   void set_policy(ControlPolicy policy) { policy_ = std::move(policy); }
   /// What a request to reload does; it returns the mistakes, a line each, that kept it from
@@ -37,6 +44,8 @@ class ControlApi {
   /// Of leases of which the command line does not say how long they are to last.
   void set_lease_length(LeaseLength length) { lease_length_ = length; }
   void set_about(About about) { about_ = std::move(about); }
+  /// Told what users did.
+  void on_annotation(AnnotationSink sink) { annotation_sink_ = std::move(sink); }
 
   boost::asio::awaitable<HttpResponse> handle(HttpRequest request);
 
@@ -60,11 +69,16 @@ class ControlApi {
   [[nodiscard]] HttpResponse release(const std::string& name, const HttpRequest& request) const;
   [[nodiscard]] HttpResponse attach(const std::string& name, const HttpRequest& request);
   [[nodiscard]] HttpResponse detach(const std::string& name, const HttpRequest& request);
+  [[nodiscard]] HttpResponse add_mark(const HttpRequest& request);
+  [[nodiscard]] HttpResponse list_marks(const HttpRequest& request) const;
   [[nodiscard]] HttpResponse no_such_vm(const std::string& name) const;
+  void annotate(std::optional<Annotation> annotation) const;
 
   Fleet& fleet_;
   const exporters::PackLibrary& packs_;
   Experiments& experiments_;
+  Marks& marks_;
+  AnnotationSink annotation_sink_;
   std::function<std::vector<std::string>()> reload_;
   ControlPolicy policy_;
   LeaseLength lease_length_ = default_lease_length;

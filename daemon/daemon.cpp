@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "base/version.hpp"
+#include "daemon/annotation_writer.hpp"
 #include "daemon/config_check.hpp"
 #include "daemon/control_api.hpp"
 #include "daemon/daemon_metrics.hpp"
@@ -27,6 +28,8 @@
 #include "daemon/fleet.hpp"
 #include "daemon/http_server.hpp"
 #include "daemon/journal.hpp"
+#include "daemon/marks.hpp"
+#include "daemon/passed_sockets.hpp"
 #include "daemon/service_manager.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/web_api.hpp"
@@ -112,12 +115,13 @@ class Daemon {
                      [this](Annotation annotation) {
                        if (environment_.annotate) environment_.annotate(std::move(annotation));
                      }),
-        control_(fleet_, packs_, experiments_, policy_of(config)),
+        control_(fleet_, packs_, experiments_, marks_, policy_of(config)),
         web_(fleet_.vms(), page_),
         server_(context_.get_executor()),
         signals_(context_),
         hangups_(context_, SIGHUP),
         service_(context_.get_executor()),
+        annotations_(context_.get_executor()),
         ended_(context_) {}
 
   Result<void> run() {
@@ -141,6 +145,12 @@ class Daemon {
       metrics_.observe_round_trip(vm, time);
     };
     metrics_.add_to(page_, server_);
+    DaemonMetrics::add_annotations(page_, annotations_, marks_);
+    annotations_.configure(config_.grafana);
+    environment_.annotate = [this](Annotation annotation) {
+      annotations_.add(std::move(annotation));
+    };
+    control_.on_annotation(environment_.annotate);
     add_vm_metrics(page_, fleet_.vms());
     add_pack_metrics(page_, fleet_.vms());
     page_.add([this] { return experiments_.info(); });
@@ -162,6 +172,9 @@ class Daemon {
                    [](std::exception_ptr failure) {
                      if (failure) std::rethrow_exception(failure);
                    });
+    asio::co_spawn(context_, annotations_.run(), [](std::exception_ptr failure) {
+      if (failure) std::rethrow_exception(failure);
+    });
     service_.ready();
     context_.run();
     return Result<void>();
@@ -176,18 +189,25 @@ class Daemon {
     remove_left_trace_files(environment_.trace_directory);
   }
 
+  /// On the sockets that systemd made, and on our own where it made none.
   Result<void> listen() {
-    auto address = server_.listen_tcp(
-        config_.listen, [this](HttpRequest request) { return web_.handle(std::move(request)); });
+    auto passed = take_passed_sockets();
+    if (!passed) return passed.error();
+    const auto on_web = [this](HttpRequest request) { return web_.handle(std::move(request)); };
+    auto address = passed->http ? server_.listen_tcp(std::move(*passed->http), on_web)
+                                : server_.listen_tcp(config_.listen, on_web);
     if (!address) return wrap(address.error(), "--listen");
-    // Anybody may connect and read; control_api asks who the peer is.
-    auto control = server_.listen_unix(config_.control_socket, 0666, [this](HttpRequest request) {
+    const auto on_control = [this](HttpRequest request) {
       return control_.handle(std::move(request));
-    });
+    };
+    const auto path = passed->control ? passed->control->path : config_.control_socket;
+    // Anybody may connect and read; control_api asks who the peer is.
+    auto control = passed->control ? server_.listen_unix(std::move(*passed->control), on_control)
+                                   : server_.listen_unix(path, 0666, on_control);
     if (!control) return wrap(control.error(), "--control-socket");
-    control_.set_about({*address, config_.control_socket});
+    control_.set_about({*address, path});
     spdlog::info("qemond {} is serving http://{}/metrics control_socket={}", version, *address,
-                 config_.control_socket);
+                 path);
     return Result<void>();
   }
 
@@ -243,6 +263,7 @@ class Daemon {
     }
     config_ = std::move(config);
     environment_.trace_space_bytes = config_.trace_space_bytes.value_or(0);
+    annotations_.configure(config_.grafana);
     control_.set_policy(policy_of(config_));
     control_.set_lease_length(*config_.lease);
     spdlog::set_level(spdlog::level::from_str(config_.log_level));
@@ -289,6 +310,7 @@ class Daemon {
     fleet_.stop();
     ended_.expires_at(asio::steady_timer::time_point::max());
     if (running_ > 0) co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await annotations_.stop();
     co_await server_.stop();
     service_.stop();
   }
@@ -305,6 +327,7 @@ class Daemon {
   VmEnvironment environment_;
   Fleet fleet_;
   DaemonMetrics metrics_;
+  Marks marks_;
   exporters::MetricsPage page_;
   Experiments experiments_;
   ControlApi control_;
@@ -313,6 +336,7 @@ class Daemon {
   asio::signal_set signals_;
   asio::signal_set hangups_;  // From the beginning, since an early one would end us.
   ServiceManager service_;
+  AnnotationWriter annotations_;
   std::chrono::steady_clock::time_point figures_time_ = std::chrono::steady_clock::now();
   std::uint64_t figures_records_ = 0;
   bool stopping_ = false;

@@ -41,6 +41,31 @@ void DaemonMetrics::add_to(exporters::MetricsPage& page, const HttpServer& serve
   add_process_metrics(page);
 }
 
+void DaemonMetrics::add_annotations(exporters::MetricsPage& page, const AnnotationWriter& writer,
+                                    const Marks& marks) {
+  page.add([&writer] {
+    auto family = exporters::counter_family(
+        "qemond_annotations_total", "Annotations for Grafana, by what became of them in the end.");
+    const auto& totals = writer.totals();
+    exporters::add_sample(family, {{"outcome", "written"}}, totals.written);
+    exporters::add_sample(family, {{"outcome", "failed"}}, totals.failed);
+    exporters::add_sample(family, {{"outcome", "dropped"}}, totals.dropped);
+    return family;
+  });
+  page.add([&writer] {
+    auto family = exporters::gauge_family("qemond_annotations_pending",
+                                          "Annotations that are still to be written to Grafana.");
+    exporters::add_sample(family, {}, writer.pending());
+    return family;
+  });
+  page.add([&marks] {
+    auto family = exporters::counter_family(
+        "qemond_marks_total", "Marks about no VM in particular that users made with qemon mark.");
+    exporters::add_sample(family, {}, marks.count_without_vm());
+    return family;
+  });
+}
+
 void DaemonMetrics::observe_round_trip(const std::string& vm, std::chrono::nanoseconds time) {
   auto& histogram = round_trips_of_[vm];
   if (histogram == nullptr) histogram = &round_trips_.Add({{"vm", vm}}, round_trip_buckets);

@@ -9,7 +9,9 @@
 #include <map>
 #include <string>
 
+#include "daemon/annotation_writer.hpp"
 #include "daemon/http_server.hpp"
+#include "daemon/marks.hpp"
 #include "exporters/metrics_page.hpp"
 
 namespace qemon::daemon {
@@ -20,6 +22,9 @@ class DaemonMetrics {
 
   /// Adds the families to `page`, which this and `server` must outlive.
   void add_to(exporters::MetricsPage& page, const HttpServer& server);
+  /// Those of annotations and marks, likewise.
+  static void add_annotations(exporters::MetricsPage& page, const AnnotationWriter& writer,
+                              const Marks& marks);
   /// Drops what was observed of a VM that is gone.
   void forget(const std::string& vm);
   void observe_round_trip(const std::string& vm, std::chrono::nanoseconds time);

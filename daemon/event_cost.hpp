@@ -25,7 +25,7 @@ struct CostWindow {
 /// One row of the answer.
 struct EventCost {
   std::string event;
-  double records_per_second = 0;
+  std::optional<double> records_per_second;  ///< Absent if it was not measured; `note` says why.
   /// Absent where the event was on anyway: the trace's bytes are then not those of one event.
   std::optional<double> bytes_per_second;
   std::uint64_t dropped = 0;

@@ -242,6 +242,8 @@ void Fleet::spawn(std::shared_ptr<Vm> vm, asio::awaitable<void> task) {
   ++tasks_;
   asio::co_spawn(executor_, std::move(task), [this, vm](std::exception_ptr failure) {
     if (failure) std::rethrow_exception(failure);
+    // Out of reach when it was detached: whoever attaches it again goes on from there.
+    if (vm.use_count() == 1 && vm->left()) left_.insert_or_assign(vm->address(), *vm->left());
     if (--tasks_ == 0 && stopping_) all_ended_.cancel();
   });
 }

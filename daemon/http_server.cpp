@@ -19,7 +19,6 @@
 
 #include "base/unique_fd.hpp"
 #include "daemon/http_session.hpp"
-#include "daemon/listen_socket.hpp"
 
 namespace qemon::daemon {
 
@@ -80,32 +79,40 @@ HttpServer::~HttpServer() {
 Result<std::string> HttpServer::listen_tcp(const std::string& address, HttpHandler handler) {
   Result<TcpListenSocket> socket = open_tcp_listener(address);
   if (!socket) return socket.error();
+  return listen_tcp(std::move(*socket), std::move(handler));
+}
+
+Result<std::string> HttpServer::listen_tcp(TcpListenSocket socket, HttpHandler handler) {
   Listener& listener = listeners_.emplace_back(*this, std::move(handler));
   boost::system::error_code error;
   // The family is only a note that Asio hands on to the accepted sockets; it may be IPv6 as well.
-  listener.acceptor.assign(Protocol(AF_INET, IPPROTO_TCP), socket->fd.get(), error);
+  listener.acceptor.assign(Protocol(AF_INET, IPPROTO_TCP), socket.fd.get(), error);
   if (error) {
     listeners_.pop_back();
-    return Error{"listen on " + address + ": " + error.message()};
+    return Error{"listen on " + socket.address + ": " + error.message()};
   }
-  std::ignore = socket->fd.release();
+  std::ignore = socket.fd.release();
   listener.start();
-  return {boost::system::in_place_value, std::move(socket->address)};
+  return {boost::system::in_place_value, std::move(socket.address)};
 }
 
 Result<void> HttpServer::listen_unix(const std::string& path, unsigned mode, HttpHandler handler) {
   Result<UnixListenSocket> socket = open_unix_listener(path, mode);
   if (!socket) return socket.error();
+  return listen_unix(std::move(*socket), std::move(handler));
+}
+
+Result<void> HttpServer::listen_unix(UnixListenSocket socket, HttpHandler handler) {
   Listener& listener = listeners_.emplace_back(*this, std::move(handler));
   boost::system::error_code error;
-  listener.acceptor.assign(Protocol(AF_UNIX, 0), socket->fd.get(), error);
+  listener.acceptor.assign(Protocol(AF_UNIX, 0), socket.fd.get(), error);
   if (error) {
-    remove_socket_file(*socket);
+    remove_socket_file(socket);
     listeners_.pop_back();
-    return Error{"control socket " + path + ": " + error.message()};
+    return Error{"control socket " + socket.path + ": " + error.message()};
   }
-  std::ignore = socket->fd.release();
-  listener.file = std::move(*socket);
+  std::ignore = socket.fd.release();
+  listener.file = std::move(socket);
   listener.start();
   return {};
 }

@@ -12,6 +12,7 @@
 
 #include "base/result.hpp"
 #include "daemon/http_message.hpp"
+#include "daemon/listen_socket.hpp"
 
 namespace qemon::daemon {
 
@@ -63,6 +64,10 @@ class HttpServer {
   /// error. The file is removed by stop().
   [[nodiscard]] Result<void> listen_unix(const std::string& path, unsigned mode,
                                          HttpHandler handler);
+
+  /// The same with a socket that listens already. Its address is only for messages.
+  [[nodiscard]] Result<std::string> listen_tcp(TcpListenSocket socket, HttpHandler handler);
+  [[nodiscard]] Result<void> listen_unix(UnixListenSocket socket, HttpHandler handler);
 
   /// Stops listening, ends connections that wait for a request, lets responses be finished for
   /// `stop_max`, and returns when every connection and every handler is gone.

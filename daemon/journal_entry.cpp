@@ -139,6 +139,16 @@ void read_trace(const json& file, Reader& reader, JournaledTrace& trace) {
     reader.fail("log_restore");
 }
 
+void read_collecting(const json& file, Reader& reader, JournaledCollecting& collecting) {
+  // Older journals have none.
+  const auto* object = reader.member(file, "collecting");
+  if (object == nullptr) return;
+  std::vector<std::string> devices;
+  reader.texts(*object, "latency_histograms", devices);
+  collecting.latency_histograms.insert(devices.begin(), devices.end());
+  reader.flag(*object, "sync_profile", collecting.sync_profile);
+}
+
 }  // namespace
 
 std::string to_text(const JournalEntry& entry) {
@@ -163,6 +173,8 @@ std::string to_text(const JournalEntry& entry) {
                    {"log_restore", entry.trace.log_restore},
                    {"trace_file_ours", entry.trace.trace_file_ours},
                    {"trace_file", entry.trace.trace_file}};
+  file["collecting"] = {{"latency_histograms", entry.collecting.latency_histograms},
+                        {"sync_profile", entry.collecting.sync_profile}};
   auto leases = json::array();
   for (const auto& lease : entry.leases) leases.push_back(to_json(lease));
   file["leases"] = std::move(leases);
@@ -193,6 +205,7 @@ Result<JournalEntry> parse_journal_entry(std::string_view text) {
   reader.texts(file, "about_to_be_on", entry.about_to_be_on);
   reader.texts(file, "off_by_others", entry.off_by_others);
   read_trace(file, reader, entry.trace);
+  read_collecting(file, reader, entry.collecting);
   // Older journals have none.
   if (reader.member(file, "tripped") != nullptr) {
     reader.each(file, "tripped", [&](const json& trip) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,16 @@ struct JournaledTrace {
   bool operator==(const JournaledTrace&) const = default;
 };
 
+/// What collectors switched on in a QEMU.
+struct JournaledCollecting {
+  /// The devices that were given latency histograms, as block-latency-histogram-set takes them.
+  std::set<std::string> latency_histograms;
+  bool sync_profile = false;  ///< Or is about to be on.
+
+  [[nodiscard]] bool any() const { return sync_profile || !latency_histograms.empty(); }
+  bool operator==(const JournaledCollecting&) const = default;
+};
+
 struct JournalEntry {
   std::string address;               ///< Of the monitor, as qmp::to_string writes it.
   std::string vm;                    ///< The name it had.
@@ -68,11 +79,12 @@ struct JournalEntry {
   std::vector<std::string> off_by_others;   ///< Leased, but somebody else switched them off.
   std::vector<JournaledTrip> tripped;       ///< Leased, but too much.
   JournaledTrace trace;
+  JournaledCollecting collecting;
   std::vector<JournaledLease> leases;
 
   /// Something of ours is in QEMU.
   [[nodiscard]] bool changed_qemu() const {
-    return !on.empty() || !about_to_be_on.empty() || trace.any();
+    return !on.empty() || !about_to_be_on.empty() || trace.any() || collecting.any();
   }
   /// There is a reason to keep the entry.
   [[nodiscard]] bool needed() const {

@@ -8,6 +8,7 @@
 
 #include "daemon/control_answers.hpp"
 #include "daemon/control_api.hpp"
+#include "daemon/switch_annotation.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/vm_json.hpp"
 #include "daemon/vm_request.hpp"
@@ -80,9 +81,13 @@ asio::awaitable<HttpResponse> ControlApi::change_lease(HttpRequest request) {
     co_return answer(to_json(*vm, lease));
   }
   if (action != "\"end\"") co_return refuse(400, "\"action\" must be \"extend\" or \"end\"");
+  SwitchAnnotation switched(off_text(*vm->leases().find(*id)));
+  const auto pack = vm->leases().find(*id)->pack;
   const auto pending = vm->ask_to_end(*id);
   auto report = co_await vm->switched(pending);
   say_what_waits(report, *vm);
+  switched.add(vm->name(), what_went_off(pack, report.changed));
+  annotate(switched.finish("lease " + text + " ended by " + asker_of(request).user));
   spdlog::info("{}: lease={} ended events_off={} by={}", vm->name(), *id, report.changed.size(),
                asker);
   co_return answer(to_json(vm->name(), report));
@@ -102,13 +107,16 @@ asio::awaitable<HttpResponse> ControlApi::restore(HttpRequest request) {
     asked.emplace_back(vm, vm->ask_to_end_all());
   }
   auto list = json::array();
+  SwitchAnnotation switched("events off");
   for (auto& [vm, pending] : asked) {
     auto report = co_await vm->switched(pending);
     say_what_waits(report, *vm);
+    switched.add(vm->name(), report.changed);
     spdlog::info("{}: restored events_off={} leases_ended={} by={}", vm->name(),
                  report.changed.size(), report.ended.size(), asker);
     list.push_back(to_json(vm->name(), report));
   }
+  annotate(switched.finish("restored by " + asker_of(request).user));
   json result;
   result["vms"] = std::move(list);
   co_return answer(result);

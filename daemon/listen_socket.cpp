@@ -16,6 +16,7 @@
 #include <memory>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 namespace qemon::daemon {
 
@@ -87,11 +88,9 @@ Result<TcpListenSocket> listen_on(const addrinfo& candidate, const std::string& 
       ::listen(listener.fd.get(), SOMAXCONN) != 0)
     return listen_error(errno, address);
 
-  sockaddr_storage bound{};
-  socklen_t length = sizeof bound;
-  if (::getsockname(listener.fd.get(), reinterpret_cast<sockaddr*>(&bound), &length) != 0)
-    return listen_error(errno, address);
-  listener.address = describe(bound, length);
+  auto bound = bound_address(listener.fd.get());
+  if (!bound) return wrap(bound.error(), "listen on " + address);
+  listener.address = std::move(*bound);
   return listener;
 }
 
@@ -140,6 +139,14 @@ Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
 }
 
 }  // namespace
+
+Result<std::string> bound_address(int fd) {
+  sockaddr_storage bound{};
+  socklen_t length = sizeof bound;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &length) != 0)
+    return system_error(errno, "getsockname");
+  return {boost::system::in_place_value, describe(bound, length)};
+}
 
 Result<TcpListenSocket> open_tcp_listener(const std::string& address) {
   const Result<HostAndPort> parts = split_address(address);

@@ -19,6 +19,9 @@ struct TcpListenSocket {
 /// take a while.
 [[nodiscard]] Result<TcpListenSocket> open_tcp_listener(const std::string& address);
 
+/// What a TCP socket is bound to, as TcpListenSocket has it.
+[[nodiscard]] Result<std::string> bound_address(int fd);
+
 struct UnixListenSocket {
   UniqueFd fd;
   std::string path;

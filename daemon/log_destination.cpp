@@ -1,6 +1,7 @@
 #include "daemon/log_destination.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -60,8 +61,26 @@ std::optional<std::string> log_name_at_start(const ProcessInfo& process, bool si
   return name;
 }
 
+bool is_mount_of(const std::string& folder, dev_t device) {
+  struct stat inside {};
+  struct stat around {};
+  return ::stat(folder.c_str(), &inside) == 0 && inside.st_dev == device &&
+         ::stat((folder + "/..").c_str(), &around) == 0 && around.st_dev != device;
+}
+
+/// Of a mount whose namespace is gone, as that of a qemond that was killed is (PrivateMounts=yes),
+/// the kernel tells no more than the path inside the mount: "/web.trace".
+bool in_directory_of_lost_mount(const OpenFile& file, const std::string& directory) {
+  const auto slash = file.target.rfind('/');
+  if (slash == std::string::npos) return false;
+  const auto inside = file.target.substr(0, slash);
+  return directory.ends_with(inside) &&
+         is_mount_of(directory.substr(0, directory.size() - inside.size()), file.device);
+}
+
 bool in_directory(const OpenFile& file, const std::string& directory) {
-  return !directory.empty() && file.target.starts_with(directory + "/");
+  return !directory.empty() &&
+         (file.target.starts_with(directory + "/") || in_directory_of_lost_mount(file, directory));
 }
 
 bool opened_for_writing(const OpenFile& file) {
@@ -132,6 +151,15 @@ std::vector<OpenFile> log_candidates(std::span<const OpenFile> files,
     }
   }
   return candidates;
+}
+
+std::optional<OpenFile> remote_file_named(std::span<const OpenFile> files,
+                                          const std::string& path) {
+  const auto found = std::find_if(files.begin(), files.end(), [&](const OpenFile& file) {
+    return !file.remote.empty() && opened_for_writing(file) &&
+           is_named(file, path.substr(path.rfind('/') + 1), {});
+  });
+  return found == files.end() ? std::nullopt : std::optional(*found);
 }
 
 bool is_log_silenced(std::span<const OpenFile> files) {

@@ -27,9 +27,14 @@ struct LogDestination {
 /// opened for writing only and inherited on exec, which is how QEMU's fopen() leaves them and what
 /// none of its images, serial logs or pid files is. A file that QEMU inherited from its parent
 /// looks the same, so the caller finds out by writing to the log (see Vm). Descriptors 0 to 2 and
-/// files in `our_directory` are left out.
+/// files in `our_directory` are left out. One with `remote` cannot be looked into.
 [[nodiscard]] std::vector<OpenFile> log_candidates(std::span<const OpenFile> files,
                                                    const std::string& our_directory);
+
+/// The file that `path`, as QEMU tells it, leads to, if that is on a file system whose server may
+/// not answer; symbolic links in the path are not followed, so the last part of it decides.
+[[nodiscard]] std::optional<OpenFile> remote_file_named(std::span<const OpenFile> files,
+                                                        const std::string& path);
 
 /// True if QEMU has a file in `our_directory` open: what a qemond that was killed has left.
 [[nodiscard]] bool has_file_in(std::span<const OpenFile> files, const std::string& our_directory);

@@ -98,7 +98,7 @@ void OptionChecker::add_poll_interval(const std::string& option, Config& config)
   matching.settings.poll_interval = parse_interval(parts ? parts->second : option);
   if (!matching.settings.poll_interval)
     return fail("--poll-interval " + option +
-                ": write how often, from 100ms to 1d, for instance 5s, with VM= in front for "
+                ": write how often, from 100ms to 24h, for instance 5s, with VM= in front for "
                 "some VMs");
   config.settings.push_back(std::move(matching));
 }

@@ -4,8 +4,10 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -39,6 +41,10 @@ struct OpenFile {
   int flags = 0;         ///< open(2) flags from fdinfo, for instance O_WRONLY | O_APPEND.
   dev_t device = 0;
   ino_t inode = 0;
+  /// The type of the file system if that is a network's or a FUSE's ("nfs4", "fuse.sshfs"), whose
+  /// server may not answer: such a file is not looked at, since whoever does waits for the server.
+  /// Its kind is then taken to be a regular file, and device and inode are 0.
+  std::string remote;
 };
 
 /// The process that thread `tid` belongs to. QEMU's monitor gives thread ids (query-cpus-fast);
@@ -49,6 +55,9 @@ struct OpenFile {
 /// Reads /proc/`pid`. What needs more rights than we have stays empty; an Error if there is no such
 /// process.
 [[nodiscard]] Result<ProcessInfo> inspect_process(pid_t pid);
+
+/// The mounts that a /proc/PID/mountinfo tells whose server may not answer: type by mount id.
+[[nodiscard]] std::map<std::uint64_t, std::string> remote_mounts(std::string_view mountinfo);
 
 /// All open files of `pid`, by descriptor. An Error if we may not look: that takes the same user as
 /// QEMU's, or CAP_SYS_PTRACE.

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "daemon/log_destination.hpp"
@@ -82,6 +83,22 @@ asio::awaitable<Result<void>> put_trace_back(qmp::Client& client, const Journale
   co_return Result<void>();
 }
 
+asio::awaitable<Result<void>> undo_collecting(qmp::Client& client,
+                                              const JournaledCollecting& collecting) {
+  for (const auto& id : collecting.latency_histograms) {
+    auto arguments = nlohmann::json::object();
+    arguments["id"] = id;
+    // A device that was unplugged took its histogram with it.
+    auto removed = co_await client.execute("block-latency-histogram-set", std::move(arguments),
+                                           qmp::default_deadline);
+    if (!removed && !qmp::is_refusal(removed.error())) co_return removed.error();
+  }
+  if (!collecting.sync_profile) co_return Result<void>();
+  auto off = co_await qmp::human_command(client, "sync-profile off");
+  if (!off && !qmp::is_refusal(off.error())) co_return off.error();
+  co_return Result<void>();
+}
+
 asio::awaitable<Result<void>> put_back_over(qmp::Client& client, const JournalEntry& entry,
                                             const std::string& trace_directory, PutBack& done) {
   auto identity = co_await qmp::query_identity(client);
@@ -100,6 +117,8 @@ asio::awaitable<Result<void>> put_back_over(qmp::Client& client, const JournalEn
   events.insert(events.end(), entry.about_to_be_on.begin(), entry.about_to_be_on.end());
   auto off = co_await switch_off(client, std::move(events), done);
   if (!off) co_return wrap(off.error(), "its events cannot be switched off");
+  auto collected = co_await undo_collecting(client, entry.collecting);
+  if (!collected) co_return wrap(collected.error(), "what collectors switched on stays on");
   co_return co_await put_trace_back(client, entry.trace, process, trace_directory, done);
 }
 

@@ -116,7 +116,13 @@ asio::awaitable<Result<void>> TraceRouter::attach_simple(qmp::Client& client) {
   if (status->on && !ours) {
     auto path = status->name;
     if (!path.starts_with('/') && process_) path = process_->cwd + "/" + path;
-    follow_in_place(TraceFormat::simple, path);
+    const auto files = process_ ? open_files(process_->pid) : Error{};
+    const auto remote = files ? remote_file_named(*files, path) : std::nullopt;
+    if (remote) {
+      refuse_remote("its trace file", *remote);
+    } else {
+      follow_in_place(TraceFormat::simple, path);
+    }
   } else if (feed_) {
     retire_feed();
   }
@@ -127,7 +133,9 @@ asio::awaitable<Result<void>> TraceRouter::attach_simple(qmp::Client& client) {
 asio::awaitable<Result<void>> TraceRouter::attach_log(qmp::Client& client) {
   auto found = co_await find_log(client);
   if (!found) co_return found.error();
-  if (log_.user_file) {
+  if (log_.user_file && !log_.user_file->remote.empty()) {
+    refuse_remote("its log", *log_.user_file);
+  } else if (log_.user_file) {
     follow_in_place(TraceFormat::log, log_.user_file->target);
   } else if (feed_) {
     retire_feed();
@@ -152,7 +160,12 @@ asio::awaitable<Result<void>> TraceRouter::find_log(qmp::Client& client) {
     auto candidates = log_candidates(*files, options_.trace_directory);
     const bool only_known = candidates.size() == 1 && log_.user_file &&
                             candidates.front().descriptor == log_.user_file->descriptor;
-    if (!candidates.empty() && !only_known) {
+    const auto remote = std::find_if(candidates.begin(), candidates.end(),
+                                     [](const auto& file) { return !file.remote.empty(); });
+    if (remote != candidates.end()) {
+      // It may be the log, which only a look into it could tell.
+      log_.user_file = *remote;
+    } else if (!candidates.empty() && !only_known) {
       auto probed = co_await probe_log(client, std::move(candidates));
       if (!probed) co_return probed.error();
       if (*probed) log_.user_file = **probed;
@@ -214,6 +227,14 @@ asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(
   }
   // None of them: then the log goes where it went at start, if that is no regular file.
   co_return std::optional<OpenFile>();
+}
+
+/// A server that does not answer would hold us up, and with us all other VMs; and a QEMU that is
+/// asked to flush.
+void TraceRouter::refuse_remote(const std::string& what, const OpenFile& file) {
+  blocked_ = what + " " + file.target + " is on a file system of type " + file.remote +
+             ", whose server may stop answering: let it go to a local file";
+  if (feed_) retire_feed();
 }
 
 void TraceRouter::follow_in_place(TraceFormat format, const std::string& path) {

@@ -122,6 +122,7 @@ class TraceRouter {
   boost::asio::awaitable<Result<void>> restore_log(qmp::Client& client);
   boost::asio::awaitable<Result<void>> make_log_safe(qmp::Client& client);
   boost::asio::awaitable<Result<void>> replace_file(qmp::Client& client);
+  void refuse_remote(const std::string& what, const OpenFile& file);
   void follow_in_place(TraceFormat format, const std::string& path);
   Result<trace::TraceFile> make_file(bool by_descriptor) const;
   void adopt(TraceFormat format, trace::TraceFile file, Destination destination,

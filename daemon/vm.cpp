@@ -66,7 +66,7 @@ Vm::Vm(asio::any_io_executor executor, VmConfig config, std::string name,
       wake_timer_(executor),
       feed_timer_(executor),
       backoff_(backoff_first),
-      collectors_(environment.texts),
+      collectors_(environment.texts, [this] { return write_journal(); }),
       sampler_([engine = std::mt19937_64(std::random_device()())]() mutable {
         return std::generate_canonical<double, 53>(engine);
       }) {
@@ -333,12 +333,6 @@ void Vm::run_state_is(std::string state) {
   run_state_clock_.changed(run_state_, Clock::now());
 }
 
-std::shared_ptr<const exporters::FamilyTexts> Vm::own_families() const {
-  auto families = run_state_clock_.figures(Clock::now());
-  for (auto& family : qmp_events_.figures()) families.push_back(std::move(family));
-  return environment_.texts.make(std::move(families), name());
-}
-
 void Vm::set_name(std::string name) {
   name_ = std::move(name);
   collectors_.set_vm(name_);
@@ -371,18 +365,6 @@ bool Vm::note_failure(const Error& error) {
   answering_ = false;
   if (state_ == VmState::attached) reason_ = "the monitor does not answer: " + error.detail;
   return true;
-}
-
-void Vm::on_qmp_event(const qmp::Event& event) {
-  qmp_events_.count(event);
-  // The devices forget what was in flight, so its ends will not come.
-  if (event.name == "RESET") engine_.discard_pairs();
-  // Any of these may change the run state, which the next poll reads.
-  if (event.name == "STOP" || event.name == "RESUME" || event.name == "SHUTDOWN" ||
-      event.name == "RESET") {
-    next_poll_time_ = Clock::now();
-    wake();
-  }
 }
 
 }  // namespace qemon::daemon

@@ -27,6 +27,7 @@
 #include "daemon/journal.hpp"
 #include "daemon/lease_length.hpp"
 #include "daemon/leases.hpp"
+#include "daemon/qmp_event_annotations.hpp"
 #include "daemon/qmp_event_counters.hpp"
 #include "daemon/run_state.hpp"
 #include "daemon/sampler.hpp"
@@ -155,6 +156,8 @@ class Vm {
   /// still run go on, those that ran out end, and events that it switched on are not taken for
   /// others'.
   void take_up(JournalEntry entry);
+  /// What could not be put back when `run` returned.
+  [[nodiscard]] const std::optional<JournalEntry>& left() const { return written_; }
   /// No configuration names this VM: the journal remembers it until it is detached.
   void attached_by_command();
 
@@ -196,6 +199,8 @@ class Vm {
   /// Closes the monitor session for `duration`, so that another client can use the monitor; tracing
   /// goes on.
   void release(std::chrono::milliseconds duration);
+  /// A user made a mark about it.
+  void marked() { ++marks_; }
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::string address() const { return qmp::to_string(config_.endpoint); }
@@ -245,6 +250,12 @@ class Vm {
   /// The share of the last minute in which nothing of the trace was lost; absent while nothing is
   /// traced.
   [[nodiscard]] std::optional<double> complete_ratio() const;
+  /// What counts against the trace's space: what files of ours occupy, or how much a log that is
+  /// followed in place has grown. Absent while we want no event.
+  [[nodiscard]] std::optional<std::uint64_t> trace_space_used() const;
+  [[nodiscard]] std::uint64_t trace_space() const { return environment_.trace_space_bytes; }
+  /// Whether QEMU has no room to write its trace on; absent while nothing is traced.
+  [[nodiscard]] std::optional<bool> trace_file_system_full() const;
   /// What is degraded and why, a line each.
   [[nodiscard]] std::vector<std::string> degraded() const;
   /// Events that match `pattern` (all if it is empty), by name.
@@ -321,6 +332,7 @@ class Vm {
   void choose_catalog();
   void on_qmp_event(const qmp::Event& event);
   void refuse_requests(const std::string& why);
+  void annotate(std::optional<Annotation> annotation) const;
   void set_state(VmState state, std::string reason);
   bool note_failure(const Error& error);
   void wake();
@@ -352,6 +364,8 @@ class Vm {
   std::string run_state_;
   RunStateClock run_state_clock_;
   QmpEventCounters qmp_events_;
+  QmpEventAnnotations qmp_event_annotations_;
+  std::uint64_t marks_ = 0;
   CollectorRunner collectors_;
 
   trace::EventTable events_;

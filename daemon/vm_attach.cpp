@@ -84,6 +84,7 @@ asio::awaitable<void> Vm::end_process() {
   process_.reset();
   events_.use_catalog(nullptr);
   catalog_ = {};
+  collectors_.begin_process({});
   write_journal_or_warn();
 }
 
@@ -104,7 +105,9 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
     return write_journal();
   };
   router_ = std::make_unique<TraceRouter>(std::move(options), events_, engine_);
-  if (is_journaled_process()) router_->left_behind(journaled_->trace);
+  const bool is_journaled = is_journaled_process();
+  if (is_journaled) router_->left_behind(journaled_->trace);
+  collectors_.begin_process(is_journaled ? journaled_->collecting : JournaledCollecting());
 }
 
 /// Reads the states of all events. Differences to what we believe of the same process

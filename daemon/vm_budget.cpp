@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "daemon/switch_annotation.hpp"
 #include "daemon/vm.hpp"
 
 namespace qemon::daemon {
@@ -76,12 +77,21 @@ BudgetSample Vm::budget_sample(Clock::time_point now) const {
 /// Marks events that are too much; the session switches them off next.
 void Vm::trip(const std::vector<Trip>& trips) {
   if (trips.empty()) return;
+  std::vector<std::string> names;
   for (const auto& [event, why] : trips) {
     leases_.trip(event, why);
     ++trips_[event];
+    names.push_back(events_.name(event));
     spdlog::warn("{}: event={} is switched off until it is asked for again reason=\"{}\"", name(),
                  events_.name(event), why);
   }
+  Annotation annotation;
+  annotation.begin = std::chrono::system_clock::now();
+  annotation.vm = name();
+  annotation.kind = "budget";
+  annotation.text =
+      "events off until asked for again: " + shortened(names) + ": " + trips.front().why;
+  annotate(std::move(annotation));
   write_journal_or_warn();
   has_tripped_ = true;
   wake();
@@ -99,15 +109,12 @@ void Vm::enforce_trace_space() {
   if (!leases_.any_wanted() || !router_->following()) return;
   const auto limit = environment_.trace_space_bytes;
   const bool in_place = !router_->redirected();
-  std::uint64_t used = 0;
   if (in_place) {
     const auto size = router_->size_bytes();
     // Truncated by its owner, or not seen before.
     if (size < size_when_switched_on_.value_or(size + 1)) size_when_switched_on_ = size;
-    used = size - *size_when_switched_on_;
-  } else {
-    used = std::max(router_->allocated_bytes(), router_->lag_bytes());
   }
+  const auto used = trace_space_used().value_or(0);
   // A file of ours goes on growing until QEMU has been told.
   if (used < (in_place ? limit : limit / 4 * 3)) return;
   const auto why = (in_place ? "the log " + router_->path() + " grew by " : "the trace file had ") +
@@ -117,6 +124,18 @@ void Vm::enforce_trace_space() {
   for (const auto event : leases_.ours())
     if (leases_.at(event).tripped.empty()) trips.push_back({event, why});
   trip(trips);
+}
+
+std::optional<std::uint64_t> Vm::trace_space_used() const {
+  if (!router_ || !router_->following() || !leases_.any_wanted()) return std::nullopt;
+  if (router_->redirected()) return std::max(router_->allocated_bytes(), router_->lag_bytes());
+  const auto size = router_->size_bytes();
+  return size - std::min(size, size_when_switched_on_.value_or(size));
+}
+
+std::optional<bool> Vm::trace_file_system_full() const {
+  if (!router_ || !router_->following() || leases_.count_on() == 0) return std::nullopt;
+  return router_->is_full();
 }
 
 std::uint64_t Vm::losses() const {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <iterator>
 #include <random>
 
 #include "daemon/event_pattern.hpp"
@@ -37,6 +38,13 @@ std::vector<bool> shuffled_windows() {
     order.push_back(!first);
   }
   return order;
+}
+
+EventCost not_measured(const std::string& event, std::string why) {
+  EventCost cost;
+  cost.event = event;
+  cost.note = std::move(why);
+  return cost;
 }
 
 Vm::CostRequest::Totals totals_of(const Vm& vm, trace::EventIndex event) {
@@ -153,6 +161,7 @@ asio::awaitable<Result<void>> Vm::begin_measuring(qmp::Client& client, CostReque
   auto refreshed = co_await refresh_states(client, std::move(concerned));
   if (!refreshed) co_return refreshed.error();
   std::vector<bool> matched(request.patterns.size());
+  std::vector<EventCost> left_out;
   std::size_t to_switch = 0;
   for (trace::EventIndex event = 0; event < events_.size(); ++event) {
     bool wanted = false;
@@ -161,9 +170,17 @@ asio::awaitable<Result<void>> Vm::begin_measuring(qmp::Client& client, CostReque
       matched[i] = wanted = true;
     }
     const auto state = leases_.at(event);
-    if (!wanted || state.unavailable) continue;
-    // Its windows would be in the way of ours, and tell the rate already.
-    if (leases_.sampling_of(event)) continue;
+    if (!wanted) continue;
+    if (state.unavailable) {
+      left_out.push_back(not_measured(events_.name(event), "is compiled out of this QEMU"));
+      continue;
+    }
+    if (leases_.sampling_of(event)) {
+      // Its windows would be in the way of ours.
+      left_out.push_back(not_measured(
+          events_.name(event), "is sampled: see qemu_trace_events_estimated_total, or end that"));
+      continue;
+    }
     request.events.push_back(event);
     if (!state.on) ++to_switch;
   }
@@ -181,6 +198,9 @@ asio::awaitable<Result<void>> Vm::begin_measuring(qmp::Client& client, CostReque
     cost.event = events_.name(event);
     request.report.events.push_back(std::move(cost));
   }
+  // Behind those that `at` counts.
+  left_out.resize(std::min(left_out.size(), cost_events_max));
+  std::move(left_out.begin(), left_out.end(), std::back_inserter(request.report.events));
   request.begun = true;
   if (to_switch == 0) co_return Result<void>();
   const Sampling measured{request.sample, 0ms};

@@ -96,6 +96,7 @@ JournalEntry Vm::journal_entry() const {
           entry.about_to_be_on.push_back(events_.name(event));
     }
     if (!probe_event_.empty()) entry.about_to_be_on.push_back(probe_event_);
+    entry.collecting = collectors_.changed();
     if (router_) entry.trace = router_->to_put_back(states_known_ && leases_.any_wanted());
   }
   for (const auto event : leases_.tripped())

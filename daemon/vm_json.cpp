@@ -187,7 +187,7 @@ json to_json(const std::string& vm, const CostReport& report) {
   auto events = json::array();
   for (const auto& cost : report.events)
     events.push_back({{"name", cost.event},
-                      {"records_per_second", cost.records_per_second},
+                      {"records_per_second", or_null(cost.records_per_second)},
                       {"bytes_per_second", or_null(cost.bytes_per_second)},
                       {"dropped", cost.dropped},
                       {"cpu_cores", or_null(cost.cpu_cores)},

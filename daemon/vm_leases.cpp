@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "daemon/event_pattern.hpp"
+#include "daemon/switch_annotation.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/vm_request.hpp"
 
@@ -240,8 +241,14 @@ bool Vm::end_leases_that_are_over() {
     const auto* lease = leases_.find(id);
     spdlog::info("{}: lease={} is over what=\"{}\" by={}", name(), id, subject_of(*lease),
                  to_string(lease->asker));
+    SwitchAnnotation switched(off_text(*lease));
+    const auto pack = lease->pack;
+    const auto how = "lease " + std::to_string(id) + " of " + lease->asker.user + " is over";
+    SwitchReport report;
+    end_leases({id}, &report);
+    switched.add(name(), what_went_off(pack, report.changed));
+    annotate(switched.finish(how));
   }
-  end_leases(over, nullptr);
   write_journal_or_warn();
   return true;
 }

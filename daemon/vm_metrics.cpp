@@ -180,6 +180,26 @@ void add_trace_metrics(Families& page) {
       "Age of the newest counted record while more waits to be read, else 0. Absent without "
       "timestamps.",
       [](const Vm& vm) { return vm.lag_seconds(); });
+  page.add_gauge("qemond_trace_space_used_bytes",
+                 "What counts against --trace-space: what the trace file occupies, or how much a "
+                 "log that is followed in place has grown. Absent while qemond wants no event.",
+                 [](const Vm& vm) -> std::optional<double> {
+                   const auto used = vm.trace_space_used();
+                   if (!used) return std::nullopt;
+                   return static_cast<double>(*used);
+                 });
+  page.add_gauge(
+      "qemond_trace_space_bytes",
+      "The limit of that (--trace-space). Events go off at it, at three quarters of it "
+      "for a file of qemond's.",
+      [](const Vm& vm) -> std::optional<double> { return static_cast<double>(vm.trace_space()); });
+  page.add_gauge("qemond_trace_file_system_full",
+                 "1 while QEMU has no room to write its trace on. Absent while nothing is traced.",
+                 [](const Vm& vm) -> std::optional<double> {
+                   const auto full = vm.trace_file_system_full();
+                   if (!full) return std::nullopt;
+                   return *full ? 1.0 : 0.0;
+                 });
   page.add_counter("qemond_trace_flushes_total",
                    "Times that QEMU was asked to write its pending trace.",
                    [](const Vm& vm) { return vm.monitor_totals().flushes; });

@@ -5,6 +5,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "daemon/switch_annotation.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/vm_request.hpp"
 #include "qmp/error.hpp"
@@ -294,6 +295,8 @@ void Vm::observe(std::string_view event_name, bool on) {
 
 /// Orderly end: everything as it was found.
 asio::awaitable<void> Vm::restore(qmp::Client& client) {
+  std::vector<std::string> names;
+  for (const auto event : leases_.ours()) names.push_back(events_.name(event));
   end_all_leases();
   const auto restored = co_await reconcile(client, nullptr);
   if (!restored) {
@@ -301,6 +304,9 @@ asio::awaitable<void> Vm::restore(qmp::Client& client) {
                   name(), restored.error().detail);
   } else {
     spdlog::info("{}: left as found", name());
+    SwitchAnnotation switched("events off");
+    switched.add(name(), names);
+    annotate(switched.finish("qemond leaves the VM"));
   }
 }
 

@@ -53,7 +53,7 @@ class CollectorsTest : public qmp::test::ClientTest {
   }
 
   CollectorView view() {
-    return CollectorView{*client, identity, process, commands, session, deadline};
+    return CollectorView{*client, identity, process, commands, session, deadline, changed, journal};
   }
 
   Result<Figures> poll(std::string_view name) {
@@ -72,6 +72,12 @@ class CollectorsTest : public qmp::test::ClientTest {
   std::optional<ProcessInfo> process;
   std::set<std::string> commands;
   std::uint64_t session = 1;
+  JournaledCollecting changed;
+  std::vector<JournaledCollecting> journaled;  ///< Each time that it was written.
+  std::function<Result<void>()> journal = [this] {
+    journaled.push_back(changed);
+    return Result<void>();
+  };
   std::chrono::milliseconds deadline = qemon::test::default_deadline;
 };
 
@@ -236,6 +242,21 @@ struct FakeDisk {
   }
 };
 
+/// What a QEMU prints whose profile is on or off.
+struct FakeProfile {
+  bool on = false;
+  std::vector<std::string> asked;
+
+  json operator()(const std::string& line) {
+    asked.push_back(line);
+    if (line == "sync-profile") return on ? "sync-profile is on\r\n" : "sync-profile is off\r\n";
+    if (line == "sync-profile on") on = true;
+    if (line == "sync-profile off") on = false;
+    if (!line.starts_with("info")) return "";
+    return "mutex 0x1 a.c:1 0.5 2 0.1\r\n";
+  }
+};
+
 TEST_F(CollectorsTest, BlockLatencySetsOnceASessionAndRemovesAtTheEnd) {
   FakeDisk disk;
   disk.id = "/m/vd0/virtio-backend";
@@ -256,6 +277,43 @@ TEST_F(CollectorsTest, BlockLatencySetsOnceASessionAndRemovesAtTheEnd) {
   EXPECT_EQ(disk.asked.size(), 4U);
   EXPECT_TRUE(qemon::test::run(context, collector("block-latency").finish(view())));
   EXPECT_FALSE(disk.has_histogram);
+  // Under both names before it was known which is right; nothing of it at the end.
+  EXPECT_THAT(journaled.at(0).latency_histograms, testing::ElementsAre("/m/vd0"));
+  EXPECT_THAT(journaled.at(1).latency_histograms, testing::ElementsAre(disk.id));
+  EXPECT_FALSE(journaled.back().any());
+}
+
+TEST_F(CollectorsTest, BlockLatencyRemovesWhatAnEarlierLifeLeft) {
+  FakeDisk disk;
+  disk.id = "/m/vd0/virtio-backend";
+  disk.has_histogram = true;
+  changed.latency_histograms = {disk.id, "unplugged"};
+  Answers answers;
+  answers.command = std::ref(disk);
+  start(answering(answers));
+
+  EXPECT_TRUE(qemon::test::run(context, collector("block-latency").finish(view())));
+
+  EXPECT_FALSE(disk.has_histogram);
+  EXPECT_FALSE(changed.any());
+}
+
+TEST_F(CollectorsTest, ChangeNothingThatTheJournalDoesNotTake) {
+  FakeDisk disk;
+  disk.id = "/m/vd0";
+  FakeProfile profile;
+  Answers answers;
+  answers.command = std::ref(disk);
+  answers.human = std::ref(profile);
+  start(answering(answers));
+  journal = [] { return Result<void>(Error{"the journal: no space left"}); };
+
+  EXPECT_EQ(samples("block-latency"), "error: the journal: no space left");
+  EXPECT_EQ(samples("sync-profile"), "error: the journal: no space left");
+
+  EXPECT_FALSE(disk.has_histogram);
+  EXPECT_FALSE(profile.on);
+  EXPECT_FALSE(changed.any());
 }
 
 TEST_F(CollectorsTest, BlockLatencyDoesNotInsistWhereItIsRefused) {
@@ -269,21 +327,6 @@ TEST_F(CollectorsTest, BlockLatencyDoesNotInsistWhereItIsRefused) {
   EXPECT_EQ(samples("block-latency"), "");
   EXPECT_EQ(disk.asked.size(), 2U);
 }
-
-/// What a QEMU prints whose profile is on or off.
-struct FakeProfile {
-  bool on = false;
-  std::vector<std::string> asked;
-
-  json operator()(const std::string& line) {
-    asked.push_back(line);
-    if (line == "sync-profile") return on ? "sync-profile is on\r\n" : "sync-profile is off\r\n";
-    if (line == "sync-profile on") on = true;
-    if (line == "sync-profile off") on = false;
-    if (!line.starts_with("info")) return "";
-    return "mutex 0x1 a.c:1 0.5 2 0.1\r\n";
-  }
-};
 
 TEST_F(CollectorsTest, SyncProfileIsOnOnlyAsLongAsItIsWanted) {
   FakeProfile profile;
@@ -300,6 +343,8 @@ TEST_F(CollectorsTest, SyncProfileIsOnOnlyAsLongAsItIsWanted) {
 
   EXPECT_FALSE(profile.on);
   EXPECT_EQ(std::count(profile.asked.begin(), profile.asked.end(), "sync-profile on"), 1);
+  EXPECT_TRUE(journaled.at(0).sync_profile);
+  EXPECT_FALSE(journaled.back().any());
 }
 
 TEST_F(CollectorsTest, SyncProfileThatWasOnStaysOn) {

@@ -75,9 +75,9 @@ TEST_F(ConfigFile, RefusesIntervalsThatNobodyCanMean) {
   read("settings:\n  - match: x\n    poll_interval: 1ms\n    collectors: {block: 10s/0s}\n");
 
   EXPECT_THAT(mistakes(),
-              ElementsAre("3: poll_interval: write how often, from 100ms to 1d, for instance 5s",
+              ElementsAre("3: poll_interval: write how often, from 100ms to 24h, for instance 5s",
                           "4: collectors: block: write on, off or how often, for instance 30s, or "
-                          "30s/2s with a deadline; from 100ms to 1d"));
+                          "30s/2s with a deadline; from 100ms to 24h"));
 }
 
 TEST_F(ConfigFile, TellsEverythingThatTheCommandLineCan) {
@@ -203,6 +203,35 @@ TEST(NameOfEndpoint, IsThatOfTheSocketOrTheAddress) {
   EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("unix:/run/vms/web1.qmp")), "web1");
   EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("unix:/run/vms/my vm.sock")), "my_vm");
   EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("tcp:127.0.0.1:4444")), "127.0.0.1:4444");
+}
+
+TEST_F(ConfigFile, TellsWhichGrafanaIsToldWhat) {
+  read(R"(grafana:
+  url: https://grafana.example/below
+  token_file: /etc/qemon/grafana.token
+  ca_file: /etc/ssl/lab.pem
+  dashboard: abc-123
+  tags: [lab, rack 7]
+  annotate: [marks, qmp]
+)");
+
+  EXPECT_THAT(mistakes(), IsEmpty());
+  GrafanaSettings expected;
+  expected.url = "https://grafana.example/below";
+  expected.token_file = "/etc/qemon/grafana.token";
+  expected.ca_file = "/etc/ssl/lab.pem";
+  expected.dashboard = "abc-123";
+  expected.tags = {"lab", "rack 7"};
+  expected.topics = {{"marks", "qmp"}};
+  EXPECT_EQ(config_.grafana, expected);
+}
+
+TEST_F(ConfigFile, RefusesAGrafanaThatThereCannotBe) {
+  read("grafana:\n  url: grafana:3000\n  annotate: []\n  tags: [\"a\\nb\"]\n");
+  EXPECT_THAT(mistakes(), ElementsAre("3: annotate: write some of events, budget, qmp, marks, "
+                                      "experiments",
+                                      testing::StartsWith("2: url: \"grafana:3000\" is no address"),
+                                      testing::StartsWith("4: tags: ")));
 }
 
 }  // namespace

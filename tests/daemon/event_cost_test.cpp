@@ -25,7 +25,7 @@ TEST(EventCost, IsWhatTheWindowsWithTheEventHaveMore) {
 
   compare_windows(windows, cost);
 
-  EXPECT_DOUBLE_EQ(cost.records_per_second, 500);
+  EXPECT_DOUBLE_EQ(cost.records_per_second.value(), 500);
   EXPECT_DOUBLE_EQ(cost.bytes_per_second.value_or(0), 20'000);
   EXPECT_NEAR(cost.cpu_cores.value_or(0), 0.105, 0.0001);
 }
@@ -49,7 +49,7 @@ TEST(EventCost, OfAnEventThatIsOnAnywayIsItsRateOnly) {
 
   compare_windows(windows, cost);
 
-  EXPECT_DOUBLE_EQ(cost.records_per_second, 75);
+  EXPECT_DOUBLE_EQ(cost.records_per_second.value(), 75);
   EXPECT_EQ(cost.bytes_per_second, std::nullopt);
   EXPECT_EQ(cost.cpu_cores, std::nullopt);
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 namespace qemon::daemon {
 namespace {
@@ -44,6 +45,23 @@ TEST(LogDestination, IsSilencedWhileQemuWritesToTheNullDeviceAsToALog) {
   EXPECT_FALSE(is_log_silenced(null(2, O_WRONLY)));
   EXPECT_FALSE(is_log_silenced(null(9, O_RDWR)));
   EXPECT_FALSE(is_log_silenced(null(9, O_WRONLY | O_CLOEXEC)));
+}
+
+TEST(LogDestination, KnowsOurFileByItsPathInsideAMountOfALostNamespace) {
+  struct stat proc {};
+  ASSERT_EQ(::stat("/proc", &proc), 0);
+  const auto in_proc = [&](std::string target) {
+    auto file = open_file(7, FileKind::regular, std::move(target));
+    file.device = proc.st_dev;
+    return std::vector{file};
+  };
+  const auto elsewhere = std::vector{open_file(7, FileKind::regular, "/vm.trace")};
+
+  EXPECT_TRUE(has_file_in(in_proc("/vm.trace"), "/proc"));
+  EXPECT_TRUE(has_file_in(in_proc("/sys/vm.trace"), "/proc/sys"));
+  EXPECT_FALSE(has_file_in(in_proc("/vm.trace"), "/proc/sys"));
+  EXPECT_FALSE(has_file_in(in_proc("/sys/kernel/vm.trace"), "/proc/sys"));
+  EXPECT_FALSE(has_file_in(elsewhere, "/proc"));
 }
 
 TEST(LogDestination, IsTheFileNamedByDashD) {
@@ -125,6 +143,18 @@ TEST(LogCandidates, AreFilesThatAHumanMonitorMayHaveRedirectedTheLogTo) {
 
   ASSERT_EQ(candidates.size(), 1U);
   EXPECT_EQ(candidates.front().target, "/tmp/logfile");
+}
+
+TEST(LogDestination, KnowsATraceFileOnAServer) {
+  auto remote = open_file(7, FileKind::regular, "/net/share/trace.bin");
+  remote.remote = "nfs4";
+  auto image = open_file(8, FileKind::regular, "/net/share/disk.img", O_RDWR);
+  image.remote = "nfs4";
+  const std::vector files{terminal, open_file(6, FileKind::regular, "/var/trace.bin"), image,
+                          remote};
+
+  EXPECT_EQ(remote_file_named(files, "/srv/link/trace.bin")->target, "/net/share/trace.bin");
+  EXPECT_FALSE(remote_file_named(files, "/srv/link/another.bin"));
 }
 
 TEST(LogTimestamps, AreOnOnlyWhenAskedFor) {

@@ -86,6 +86,21 @@ TEST(OpenFiles, TellPathsFlagsAndDeletion) {
   EXPECT_TRUE(after.deleted);
 }
 
+TEST(OpenFiles, KnowTheMountsWhoseServerMayNotAnswer) {
+  const auto mounts = remote_mounts(
+      "22 27 0:21 / /proc rw,nosuid - proc proc rw\n"
+      "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+      "40 27 0:35 / /home\\040x rw,relatime shared:20 - nfs4 server:/home rw,vers=4.2\n"
+      "41 27 0:36 / /mnt rw - fuse.sshfs user@host:/ rw\n"
+      "42 27 0:37 / /media rw - fuseblk /dev/sdb1 rw\n"
+      "43 27 0:38 / /cut rw - nfs");
+
+  EXPECT_EQ(mounts,
+            (std::map<std::uint64_t, std::string>{{40, "nfs4"}, {41, "fuse.sshfs"}, {43, "nfs"}}));
+  EXPECT_TRUE(remote_mounts("").empty());
+  EXPECT_TRUE(remote_mounts("\n - nfs x\nx 1 - nfs\n").empty());
+}
+
 TEST(OpenFiles, TellPipesFromFiles) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);

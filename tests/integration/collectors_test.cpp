@@ -144,6 +144,43 @@ TEST_P(Collectors, LeaveNoHistogramInQemuWhenTheyAreSwitchedOffOrQemondEnds) {
   EXPECT_FALSE(has_histogram());
 }
 
+TEST_P(Collectors, LeaveNothingInQemuAfterACrash) {
+  Qemu vm(GetParam(), directory / "vm");
+  const auto has_histogram = [&] {
+    return vm.monitor().execute("query-blockstats").dump().find("rd_latency_histogram") !=
+           std::string::npos;
+  };
+  const auto is_profiled = [&] {
+    return vm.monitor().human("sync-profile").find("is on") != std::string::npos;
+  };
+  const auto config = directory / "qemond.yaml";
+  const auto begin_and_kill = [&] {
+    write_file(config,
+               "settings: [{match: \"*\", collectors: {block-latency: 1s, sync-profile: 1s}}]\n");
+    auto options = watching(vm);
+    options.arguments.insert(options.arguments.end(), {"--config", config});
+    Qemond daemon(home(), options);
+    EXPECT_TRUE(wait_until([&] { return has_histogram() && is_profiled(); }));
+    daemon.crash();
+    EXPECT_TRUE(has_histogram() && is_profiled());
+  };
+
+  // The next qemond does not want them any more.
+  begin_and_kill();
+  {
+    const Qemond daemon(home(), watching(vm));
+    EXPECT_TRUE(wait_until([&] { return !has_histogram() && !is_profiled(); }));
+  }
+
+  // There is no next one.
+  begin_and_kill();
+  const auto restored =
+      run_qemon(home(), directory / "control", {"restore", "--runtime-dir", directory / "run"});
+  EXPECT_EQ(restored.status, ExitStatus{}) << restored.err;
+  EXPECT_FALSE(has_histogram());
+  EXPECT_FALSE(is_profiled());
+}
+
 TEST_P(Collectors, DropTheirGaugesWhileTheMonitorDoesNotAnswer) {
   Qemu vm(GetParam(), directory / "vm");
   const Qemond daemon(home(), hurried(vm));

@@ -1,5 +1,7 @@
 // Which VMs are watched: by configuration, by discovery and by command.
+#include <signal.h>
 #include <csignal>
+
 #include <filesystem>
 
 #include "tests/integration/fixture.hpp"
@@ -157,6 +159,26 @@ TEST_P(Fleet, AttachesAndDetachesByCommand) {
   EXPECT_TRUE(wait_until([&] { return !vm.monitor().event_enabled("virtio_blk_handle_read"); }));
   EXPECT_EQ(daemon.qemon({"vm", "attach", "bob", vm.address()}).status, ExitStatus{});
   EXPECT_TRUE(daemon.wait_attached("bob"));
+}
+
+TEST_P(Fleet, PutsBackWhenItIsAttachedAgainWhatItCouldNotWhenItWasDetached) {
+  Qemu vm(GetParam(), directory / "vm");
+  const Qemond daemon(home(), with_config("# nothing\n"));
+  ASSERT_EQ(daemon.qemon({"vm", "attach", "bob", vm.address()}).status, ExitStatus{});
+  ASSERT_TRUE(daemon.wait_attached("bob"));
+  daemon.events_on({"virtio_blk_handle_read"}, "bob");
+
+  vm.process().signal(SIGSTOP);
+  ASSERT_EQ(daemon.qemon({"vm", "detach", "bob"}).status, ExitStatus{});
+  ASSERT_TRUE(
+      wait_until([&] { return daemon.log().find("left on, because") != std::string::npos; }));
+  vm.process().signal(SIGCONT);
+  ASSERT_TRUE(vm.monitor().event_enabled("virtio_blk_handle_read"));
+  ASSERT_EQ(daemon.qemon({"vm", "attach", "bob", vm.address()}).status, ExitStatus{});
+
+  ASSERT_TRUE(daemon.wait_attached("bob"));
+  EXPECT_FALSE(vm.monitor().event_enabled("virtio_blk_handle_read"));
+  EXPECT_EQ(daemon.vm("bob").at("leases"), 0);
 }
 
 }  // namespace

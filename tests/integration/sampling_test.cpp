@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/fixture.hpp"
+#include "tests/support/files.hpp"
 
 namespace qemon::test {
 namespace {
@@ -171,6 +173,51 @@ TEST_P(SamplingOf, APackMakesItsMetricsOfWhatWasSeen) {
   EXPECT_FALSE(vm.monitor().event_enabled("exec_tb"));
 }
 
+// Whoever is lent the monitor finds the event off, also when its window was open.
+TEST_P(SamplingOf, AnEventIsOffWhileTheMonitorIsLent) {
+  Qemu vm(GetParam(), directory / "vm");
+  const Qemond daemon(home(), watching(vm));
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+  done(daemon.qemon({"event", "on", read_event, "--sample", "5s/6s"}));
+  ASSERT_TRUE(wait_until([&] { return vm.monitor().event_enabled(read_event); }));
+
+  done(daemon.qemon({"vm", "release", "vm", "--for", "1s"}));
+
+  ASSERT_TRUE(wait_until([&] { return daemon.vm_state("vm") == "released"; }));
+  EXPECT_TRUE(wait_until([&] { return !vm.monitor().event_enabled(read_event); }));
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+  EXPECT_TRUE(wait_until([&] { return vm.monitor().event_enabled(read_event); }));
+}
+
+/// A pack that wants to be sampled.
+constexpr const char* sampled_pack =
+    "version: 1\npack: reads\nhelp: Reads.\nsample: 5ms/100ms\nmetrics:\n"
+    "  - {counter: qemu_reads_total, help: Reads., events: [virtio_blk_handle_read]}\n";
+
+TEST_P(SamplingOf, APackMaySayItAndItsUserOtherwise) {
+  Qemu vm(GetParam(), directory / "vm");
+  std::filesystem::create_directory(directory / "packs");
+  write_file(directory / "packs/reads.yaml", sampled_pack);
+  write_file(directory / "qemond.yaml", "settings: [{match: vm, packs: [reads]}]\n");
+  auto options = watching(vm);
+  options.arguments.insert(options.arguments.end(), {"--pack-dir", directory / "packs", "--config",
+                                                     directory / "qemond.yaml"});
+  const Qemond daemon(home(), options);
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+
+  // As the configuration has it.
+  EXPECT_TRUE(wait_until([&] {
+    return done(daemon.qemon({"lease", "list"})).find("sampled 5ms/100ms") != std::string::npos;
+  }));
+  // All of the time, for somebody who says so.
+  done(daemon.qemon({"pack", "on", "reads", "--sample", "off"}));
+  EXPECT_TRUE(vm.monitor().event_enabled(read_event));
+  vm.guest().read(40);
+  EXPECT_TRUE(wait_until([&] {
+    return daemon.scrape().get(series("qemu_reads_total", {{"vm", "vm"}})) == 40;
+  }));
+}
+
 /// Once for each look of the polling guest at its serial port.
 constexpr const char* frequent = "memory_region_ops_read";
 
@@ -224,8 +271,24 @@ TEST_P(CostOf, AnEventThatIsOnIsLeftOn) {
 
   const auto cost = cost_of(daemon, {read_event, "--sample", "20ms"});
 
+  ASSERT_EQ(cost.size(), 1U);
   EXPECT_EQ(cost[0].at("note"), "is on already: only its rate was measured");
   EXPECT_TRUE(vm.monitor().event_enabled(read_event));
+}
+
+TEST_P(CostOf, AnEventThatIsSampledIsSaidNotToBeMeasured) {
+  Qemu vm(GetParam(), directory / "vm");
+  const Qemond daemon(home(), watching(vm));
+  ASSERT_TRUE(daemon.wait_attached("vm"));
+  done(daemon.qemon({"event", "on", read_event, "--sample", "5ms/100ms"}));
+
+  const auto cost = cost_of(daemon, {"virtio_blk_handle_*", "--sample", "10ms"});
+
+  ASSERT_GE(cost.size(), 2U) << cost.dump();
+  EXPECT_FALSE(cost.front().at("records_per_second").is_null());
+  EXPECT_EQ(cost.back().at("name"), read_event);
+  EXPECT_TRUE(cost.back().at("records_per_second").is_null());
+  EXPECT_THAT(cost.back().at("note").get<std::string>(), HasSubstr("is sampled"));
 }
 
 TEST_P(CostOf, TooManyEventsIsNotAsked) {

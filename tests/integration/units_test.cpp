@@ -26,8 +26,8 @@ class Units : public testing::Test {
                                 "ExecStart=" QEMON_TEST_BIN_DIR "/$1");
       write_file(directory / name, text);
     }
-    std::filesystem::copy_file(QEMON_TEST_SOURCE_UNITS "/run-qemond-trace.mount",
-                               directory / "run-qemond-trace.mount");
+    for (const std::string name : {"run-qemond-trace.mount", "qemond.socket", "qemond-http.socket"})
+      std::filesystem::copy_file(QEMON_TEST_SOURCE_UNITS "/" + name, directory / name);
   }
 
   Finished analyze(std::vector<std::string> arguments) const {
@@ -41,7 +41,8 @@ class Units : public testing::Test {
 TEST_F(Units, AreValid) {
   const auto done =
       analyze({"verify", "--man=no", directory / "qemond.service",
-               directory / "qemond-restore.service", directory / "run-qemond-trace.mount"});
+               directory / "qemond-restore.service", directory / "run-qemond-trace.mount",
+               directory / "qemond.socket", directory / "qemond-http.socket"});
 
   EXPECT_EQ(done.status, ExitStatus{}) << done.err;
   // Unknown keys are only warned of.
@@ -72,6 +73,25 @@ TEST_F(Units, RestoreWhenQemondIsDeadForGood) {
   for (const std::string line :
        {"Type=notify", "OnFailure=qemond-restore.service", "Restart=on-failure",
         "RuntimeDirectoryPreserve=yes", "Wants=run-qemond-trace.mount"})
+    EXPECT_THAT(text, HasSubstr("\n" + line + "\n"));
+}
+
+TEST_F(Units, HaveTheSocketsThatQemondKnowsAndOpensByDefault) {
+  const auto control = read_file(directory / "qemond.socket");
+  const auto http = read_file(directory / "qemond-http.socket");
+
+  for (const std::string line :
+       {"ListenStream=/run/qemond/control.sock", "FileDescriptorName=control", "SocketMode=0666"})
+    EXPECT_THAT(control, HasSubstr("\n" + line + "\n"));
+  for (const std::string line : {"ListenStream=127.0.0.1:9749", "FileDescriptorName=http",
+                                 "Service=qemond.service", "IPAddressDeny=any"})
+    EXPECT_THAT(http, HasSubstr("\n" + line + "\n"));
+}
+
+TEST_F(Units, LetNobodyAnswerForADeadQemond) {
+  const auto text = read_file(directory / "qemond-restore.service");
+
+  for (const std::string line : {"Conflicts=qemond.socket", "After=qemond.socket"})
     EXPECT_THAT(text, HasSubstr("\n" + line + "\n"));
 }
 

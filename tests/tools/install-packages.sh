@@ -3,7 +3,8 @@
 #   install-packages.sh [build]   to build qemon (default)
 #   install-packages.sh demo      to build it and run demo.sh
 #   install-packages.sh test      to build it and run test.sh
-#   install-packages.sh --list build|demo|test   prints the list and installs nothing
+#   install-packages.sh all       to build it and run test.sh --all
+#   install-packages.sh --list build|demo|test|all   prints the list and installs nothing
 # Needs root or sudo only if something is missing.
 set -euo pipefail
 export LC_ALL=C
@@ -13,15 +14,21 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # `a|b` is satisfied by either; the first one that the distribution has is installed.
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
-  nlohmann-json3-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libcli11-dev libacl1-dev libsystemd-dev libyaml-cpp-dev zlib1g-dev
+  nlohmann-json3-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libcli11-dev libacl1-dev libsystemd-dev libssl-dev libyaml-cpp-dev zlib1g-dev
 )
 demo_packages=(qemu-system-x86 binutils curl)
 test_packages=(
   git python3 curl acl systemd binutils libgtest-dev libgmock-dev
   'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'clang-14|clang'
+  man-db mandoc zsh fish
   # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend.
   qemu-system-x86 dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev
 )
+# Node.js is often there from elsewhere than Debian, whose packages would get in its way.
+command -v node >/dev/null || test_packages+=(nodejs)
+command -v npm >/dev/null || test_packages+=(npm)
+# Of the Debian packages: to check them, and to make a machine that they are installed in.
+all_packages=(lintian debootstrap e2fsprogs)
 
 main() {
   local list=false
@@ -34,7 +41,8 @@ main() {
     build) ;;
     demo) wanted+=("${demo_packages[@]}") ;;
     test) wanted+=("${test_packages[@]}") ;;
-    *) die "unknown argument '$1': use build, demo or test" ;;
+    all) wanted+=("${test_packages[@]}" "${all_packages[@]}") ;;
+    *) die "unknown argument '$1': use build, demo, test or all" ;;
   esac
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     die "this is not a Debian system; install the equivalents of: ${wanted[*]} libboost-dev (1.81 or newer)"

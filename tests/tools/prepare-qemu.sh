@@ -165,12 +165,12 @@ need_mirror() {
   [[ ! -d $work/apt ]] || return 0
   mkdir -p "$work"/apt/{lists,cache}/partial "$work"/apt/cache/archives/partial
   local targets mirror
-  targets=$(debian_targets)
+  targets=$(debian_targets "$suite")
   # Lists may be missing altogether (container images drop them): then they are fetched, but not into the machine's folder.
   if [[ -z $targets ]]; then
     local own=(-o "Dir::State::Lists=$work/apt/lists" -o "Dir::Cache=$work/apt/cache" -o "APT::Sandbox::User=$(id -un)")
     apt-get -qq "${own[@]}" update >&2 || true
-    targets=$(debian_targets "${own[@]}")
+    targets=$(debian_targets "$suite" "${own[@]}")
   fi
   mirror=$(awk -v suite="$suite" '$1 == suite && !found++ { print $2 }' <<<"$targets")
   [[ -n $mirror ]] || die "no Debian mirror with $suite in this machine's apt sources, or it cannot be reached"
@@ -188,14 +188,6 @@ need_mirror() {
     -o "APT::Sandbox::User=$(id -un)" -o Acquire::Languages=none -o Acquire::Retries=3
   )
   apt_get update >&2 || die "the package lists of $mirror could not be fetched"
-}
-
-# Prints `codename uri` of each Debian suite of ours that the machine's apt sources have. Asked by origin, since others
-# name their suites as Debian does.
-debian_targets() {
-  # shellcheck disable=SC2016  # The names are apt's, not the shell's.
-  apt-get indextargets "$@" --format '$(ORIGIN) $(COMPONENT) $(CREATED_BY) $(CODENAME) $(REPO_URI)' |
-    sed -n -E "s/^Debian main Packages ($suite|$suite-updates|$suite-security) /\1 /p" | sort -u
 }
 
 # version_in SUITE PACKAGE
