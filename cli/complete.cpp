@@ -65,6 +65,16 @@ class Names {
           text_at(lease, "vm") + ": " + text_at(lease, "what") + ", until " + until_text(lease));
   }
 
+  void add_experiments() {
+    const bool running = wanted_.commands.back() == "stop";
+    const Json answer = get("/v1/experiments");
+    for (const Json& experiment : array_at(answer, "experiments")) {
+      const std::string state = text_at(experiment, "state");
+      if (!running || state == "running" || state == "starting")
+        add(text_at(experiment, "name"), state);
+    }
+  }
+
   void add_installed_packs() {
     exporters::PackLibrary library;
     if (!library.load(exporters::shipped_pack_folder(), {}).empty()) return;
@@ -125,6 +135,10 @@ void add_known_values(const Client& client, const WantedValue& wanted, Completio
     names.add_events();
   } else if (group == "pack" && wanted.name == "NAME") {
     names.add_packs();
+  } else if (group == "experiment" && wanted.name == "--pack") {
+    names.add_packs();
+  } else if (group == "experiment" && wanted.name == "NAME") {
+    if (command != "start") names.add_experiments();
   } else if (group == "lease" && wanted.name == "ID") {
     names.add_leases();
   }

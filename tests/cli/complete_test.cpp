@@ -113,6 +113,18 @@ TEST(Complete, OffersLeasesAndSaysWhatTheyAre) {
   EXPECT_EQ(offered(daemon, {"lease", "extend", ""}), "7\tweb1: pack irq, until forever\n");
 }
 
+TEST(Complete, OffersExperimentsAndToStopThoseThatRun) {
+  FakeDaemon daemon;
+  daemon.answer("GET /v1/experiments", 200,
+                R"({"experiments": [{"name": "cold", "state": "finished"},
+                {"name": "hot", "state": "running"}]})");
+
+  EXPECT_EQ(offered(daemon, {"experiment", "show", ""}), "cold\tfinished\nhot\trunning\n");
+  EXPECT_EQ(offered(daemon, {"experiment", "compare", "cold", "h"}), "hot\trunning\n");
+  EXPECT_EQ(offered(daemon, {"experiment", "stop", ""}), "hot\trunning\n");
+  EXPECT_EQ(offered(daemon, {"experiment", "start", ""}), "");
+}
+
 TEST(Complete, LeavesOutWhatWouldBreakALine) {
   FakeDaemon daemon;
   daemon.answer("GET /v1/vms", 200,

@@ -127,6 +127,7 @@ class Metrics(unittest.TestCase):
         cls.qemond.qemon("event", "on", "qmp_job_cancel", "--vm", "real", "--sample", "100ms/1s")
         cls.qemond.qemon("pack", "on", "--vm", "moving", "virtio-blk")
         cls.qemond.qemon("mark", "of one VM", "--vm", "real")
+        cls.qemond.qemon("experiment", "start", "run", "--vm", "real")
         cls.real.qmp("system_reset")
         cls.real.qmp("calc-dirty-rate", **{"calc-time": 1})
         device = cls.real.qmp("query-block")[0]["device"]

@@ -74,8 +74,6 @@ class Machines:
             CANNOT_OCCUR["qemu_trace_dropped_events_total"] = "a QEMU with the simple backend: tests/tools/prepare-qemu.sh makes it"
         if not newer.found:
             CANNOT_OCCUR["qemu_timer_hpet_accesses_total"] = "QEMU 9 or newer: tests/tools/prepare-qemu.sh fetches it"
-        if "\n  experiment " not in subprocess.run([stack.bin_dir / "qemon", "--help"], capture_output=True, text=True, check=True).stdout:
-            CANNOT_OCCUR["qemu_experiment_info"] = "a qemon that has experiments"
         if not group_has_pressure():
             CANNOT_OCCUR["qemu_cgroup_"] = "a QEMU in a control group (version 2) that is not the root"
 
@@ -118,9 +116,8 @@ class Machines:
         self.first.qemon("event", "on", "virtio_blk_rw_complete", "--vm", "disk", "--sample", "50ms/200ms")
         self.first.qemon("pack", "off", "virtio", "--vm", "counted")
         self.third.qemon("event", "on", "memory_region_ops_write")  # More than its budget.
-        if not excuse("qemu_experiment_info"):
-            self.first.qemon("experiment", "start", "cold", "--vm", "counted", "--label", "cache=cold")
-            self.first.qemon("experiment", "start", "both", "--label", "cache=hot")
+        self.first.qemon("experiment", "start", "cold", "--vm", "counted", "--label", "cache=cold")
+        self.first.qemon("experiment", "start", "both", "--label", "cache=hot")
 
     def drop_records(self):
         """Has the guest of `twin` poll its serial port until QEMU cannot write the trace as fast."""
