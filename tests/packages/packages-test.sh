@@ -76,6 +76,8 @@ files_are_in_place() {
   paths=$(paths_of "$qemon")
   for path in /usr/bin/qemond /usr/bin/qemon /usr/lib/systemd/system/{qemond.service,qemond-restore.service,run-qemond-trace.mount,qemond.socket,qemond-http.socket} \
     /usr/lib/sysusers.d/qemon.conf /usr/lib/tmpfiles.d/qemon.conf /usr/share/man/man1/qemon.1.gz /usr/share/man/man8/qemond.8.gz \
+    /usr/share/man/man5/{qemond.yaml,qemon-packs}.5.gz /usr/share/bash-completion/completions/{qemon,qemond} \
+    /usr/share/zsh/vendor-completions/_qemon /usr/share/fish/vendor_completions.d/qemon.fish \
     /usr/share/doc/qemon/{copyright,changelog.gz,changelog.Debian.gz,examples/qemond.yaml,docs/packs.md} /usr/share/qemon/packs/virtio-blk.yaml; do
     grep -qxF "$path" <<<"$paths" || { echo "$path is missing"; exit 1; }
   done
@@ -84,7 +86,8 @@ files_are_in_place() {
   same "owners" root/root "$(dpkg-deb -c "$qemon" | awk '{ print $2 }' | sort -u)"
   local other
   for other in "$folder"/qemon-grafana_*_all.deb; do
-    [[ ! -e $other ]] || same "of qemon-grafana" '' "$(paths_of "$other" | grep -E '^/etc|/bin/' || true)"
+    same "of qemon-grafana" '' "$(paths_of "$other" | grep -E '^/etc|/bin/' || true)"
+    same "dashboards" "$(ls grafana/dashboards | wc -l)" "$(paths_of "$other" | grep -c '/dashboards/.*\.json$')"
   done
 }
 
