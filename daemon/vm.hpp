@@ -33,6 +33,7 @@
 #include "daemon/sampler.hpp"
 #include "daemon/trace_completeness.hpp"
 #include "daemon/trace_router.hpp"
+#include "daemon/vm_reports.hpp"
 #include "exporters/engine.hpp"
 #include "exporters/pack_library.hpp"
 #include "qmp/client.hpp"
@@ -46,56 +47,6 @@ enum class VmState : std::uint8_t { connecting, attached, busy, released, unreac
 [[nodiscard]] std::string_view to_string(VmState state);
 
 class Vm;
-
-/// A lease that was asked for.
-struct GrantedLease {
-  LeaseId id = 0;
-  std::optional<BootClock::time_point> until;
-  bool is_new = true;  ///< False for one that ran already and was given a new end.
-};
-
-/// What became of a wish to switch events, for one VM. Lists hold event names.
-struct SwitchReport {
-  struct Named {
-    std::string name;
-    std::string why;
-  };
-  std::vector<std::string> changed;  ///< On (or off) now, and were not before.
-  std::vector<std::string>
-      already;  ///< Were so already; for `on`, the lease is taken all the same.
-  std::vector<std::string> unavailable;  ///< Compiled out of this QEMU.
-  std::vector<std::string> unknown;      ///< Patterns and names that match no event.
-  std::vector<Named> kept;               ///< Stay on although `off` was asked, and why.
-  std::vector<Named> failed;
-  /// One pack that was asked for.
-  struct PackChange {
-    std::string name;
-    bool changed = false;            ///< False if it was so already.
-    std::size_t metrics = 0;         ///< How many it has.
-    std::vector<Named> not_offered;  ///< Its metrics that this VM cannot offer, and why.
-    std::optional<GrantedLease> lease;
-  };
-  std::vector<PackChange> packs;
-  std::optional<GrantedLease> lease;  ///< On the events that were asked for.
-  std::vector<LeaseId> ended;         ///< Leases that ended by this.
-  std::string error;                  ///< Why nothing could be done at all.
-};
-
-/// One event, as `qemon event list` shows it.
-struct EventRow {
-  std::string_view name;  ///< Lives as long as the VM.
-  EventSwitch state;
-  std::uint64_t records = 0;
-  std::optional<Sampling> sampling;
-};
-
-/// What a pack is on one VM, as `qemon pack list` shows it.
-struct PackFit {
-  bool on = false;
-  std::vector<std::string> events;               ///< That it needs and the VM has.
-  std::vector<SwitchReport::Named> not_offered;  ///< Its metrics that the VM cannot offer, and why.
-  std::string note;                              ///< What is degraded; may be empty.
-};
 
 /// Shared by all VMs; owned by the daemon, which outlives them.
 struct VmEnvironment {
