@@ -149,7 +149,7 @@ class ConfigurationFile(unittest.TestCase):
     def check_example(self, lines):
         lines = [line.replace("\\-", "-") for line in lines if not line.startswith(".")]
         text = "\n".join(lines).replace("[qemon]", "[root]").replace("[adm]", "[root]")  # A host need not have these groups.
-        text = re.sub(r"(?m)^(.*trace_events:|pack_dirs:).*$", "", text)                 # Nor these files.
+        text = re.sub(r"(?m)^(.*trace_events:|pack_dirs:|.*token_file:).*$", "", text)                 # Nor these files.
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             file.write(text)
             file.flush()
