@@ -6,7 +6,7 @@
 
   idle      A guest does a known number of disk requests, by turns with a qemond attached that has no event on, and with none.
             Promised: no slower.
-  cost      What `qemon event cost` says that events cost a guest that sleeps between its bursts of work, against what QEMU's
+  cost      What `qemon event cost` says that events cost a guest that sleeps between its (steady) bursts of work, against what QEMU's
             processor time says when a witness switches the same events on and off by hand.
   sampling  What the same events cost sampled (20ms/1s), as a share of what they cost when they are always on.
             Promised: a few percent.
@@ -105,11 +105,10 @@ def cpu_seconds(pid):
     return total / 1e9
 
 
-def extra_cores(pid, switch, windows, seconds, period=32):
-    """How many cores QEMU uses more with the switch on, in pairs of windows spread over whole periods of the guest."""
+def extra_cores(pid, switch, pairs, seconds):
+    """How many cores QEMU uses more with the switch on, in pairs of windows; and the error of that."""
     more = []
-    end = time.monotonic() + max(period, windows * seconds * 2)
-    while time.monotonic() < end:
+    for _ in range(pairs):
         used = {}
         for on in random.sample((True, False), 2):
             if on:
@@ -125,7 +124,7 @@ def extra_cores(pid, switch, windows, seconds, period=32):
 
 def measure_costs(options, qemu):
     with Stack(options.bin, qemu) as stack:
-        vm = stack.start_vm("guest")
+        vm = stack.start_vm("guest", steady=24)
         host = stack.start_qemond([vm], options=["--budget", "unlimited"])
         pid = vm.process.pid
         # So that the trace goes to qemond's file for the witness too.
@@ -135,11 +134,10 @@ def measure_costs(options, qemu):
             rows = answer["vms"][0]["events"]
             said = sum(row["cpu_cores"] or 0 for row in rows)
             rate = sum(row["records_per_second"] or 0 for row in rows)
-            host.qemon("event", "list", event)
 
             def by_hand(on, event=event):
                 vm.qmp("trace-event-set-state", name=event, enable=on)
-            true, error = extra_cores(pid, by_hand, 12, 1)
+            true, error = extra_cores(pid, by_hand, 20, 1)
             against = f"{said / true:.2f} of that" if true > 3 * error else "within the noise"
             print(f"cost      {event}: {rate:.0f} records/s; the witness sees {true * 100:.2f} % of a core (+-{error * 100:.2f}), "
                   f"qemon event cost says {said * 100:.2f} %: {against}")
@@ -149,8 +147,8 @@ def measure_costs(options, qemu):
 
             def always(on, event=event):
                 host.qemon("event", *(("on", event) if on else ("off", event)))
-            full, full_error = extra_cores(pid, always, 4, 4)
-            part, part_error = extra_cores(pid, sampled, 4, 4)
+            full, full_error = extra_cores(pid, always, 8, 2)
+            part, part_error = extra_cores(pid, sampled, 8, 3)
             print(f"sampling  {event}: always on {full * 100:.2f} % of a core (+-{full_error * 100:.2f}), 20ms/1s {part * 100:.2f} % "
                   f"(+-{part_error * 100:.2f}): {part / full * 100:.0f} %")
 

@@ -162,12 +162,13 @@ class Qmp:
 class Vm:
     """A QEMU whose guest reads and writes its disk in bursts that swell and ebb with a period of 32 s (tests/guest/demo.S)."""
 
-    def __init__(self, stack, name, qemu, options):
+    def __init__(self, stack, name, qemu, options, steady=None):
         self.name = name
         self.qmp_path = stack.folder / f"{name}.qmp"
         self.witness_path = stack.folder / f"{name}.witness"
         image = stack.folder / f"{name}.img"
-        subprocess.run([ROOT / "tests/tools/build-guest.sh", GUEST, image], check=True)
+        symbols = [] if steady is None else [f"STEADY={steady}"]
+        subprocess.run([ROOT / "tests/tools/build-guest.sh", GUEST, image, *symbols], check=True)
         command = [qemu, "-name", name, "-accel", "tcg", "-display", "none", "-nodefaults", "-msg", "timestamp=on",
                    "-drive", f"file={image},if=virtio,format=raw", "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
                    "-qmp", f"unix:{self.witness_path},server=on,wait=off", *options]
@@ -210,11 +211,13 @@ class Qemond:
         self.name, self.stack = name, stack
         self.control = stack.folder / f"{name}.control"
         polls = ", ".join(f"{collector}: {value}" for collector, value in collectors.items())
-        lines = [f'listen: 127.0.0.1:0\ncontrol_socket: "{self.control}"\nruntime_dir: "{stack.folder / name}"\ncontrol_groups: []\nvms:']
+        lines = [f'listen: 127.0.0.1:0\ncontrol_socket: "{self.control}"\nruntime_dir: "{stack.folder / name}"\ncontrol_groups: []']
+        if vms:
+            lines.append("vms:")
         for vm in vms:
             lines.append(f'  - {{name: "{vm.name}", address: "{vm.address}", packs: [{", ".join(packs)}], collectors: {{{polls}}}}}')
         config = stack.folder / f"{name}.yaml"
-        config.write_text("\n".join(lines if vms else lines[:-1]) + "\n", encoding="utf-8")
+        config.write_text("\n".join(lines) + "\n", encoding="utf-8")
         self.process = Process(name, [stack.bin_dir / "qemond", "--config", config, *options], stack.folder / f"{name}.log")
         stack.processes.append(self.process)
         self.listen = stack.wait_for(lambda: json.loads(self.qemon("--output", "json", "status"))["listen"], 30, f"{name} to answer")
@@ -316,8 +319,9 @@ class Stack:
             process.stop()
         self._folder.cleanup()
 
-    def start_vm(self, name, options=(), qemu=None):
-        vm = Vm(self, name, qemu or self.qemu, list(options))
+    def start_vm(self, name, options=(), qemu=None, steady=None):
+        """`steady`: a guest whose bursts are all of so many requests."""
+        vm = Vm(self, name, qemu or self.qemu, list(options), steady)
         self.vms.append(vm)
         return vm
 

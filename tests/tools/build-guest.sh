@@ -1,9 +1,9 @@
 #!/bin/sh
-# Assembles the test guest's boot sector and pads it to a disk image: build-guest.sh SOURCE IMAGE
+# Assembles the test guest's boot sector and pads it to a disk image: build-guest.sh SOURCE IMAGE [SYMBOL=VALUE]
 set -eu
 
-if [ $# -ne 2 ]; then
-  echo "usage: build-guest.sh SOURCE IMAGE" >&2
+if [ $# -ne 2 ] && [ $# -ne 3 ]; then
+  echo "usage: build-guest.sh SOURCE IMAGE [SYMBOL=VALUE]" >&2
   exit 2
 fi
 source=$1
@@ -17,7 +17,7 @@ esac
 
 scratch=$(mktemp -d "$image.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
-"${prefix}as" --32 -o "$scratch/guest.o" "$source"
+"${prefix}as" --32 ${3:+--defsym "$3"} -o "$scratch/guest.o" "$source"
 "${prefix}ld" -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start \
   -o "$scratch/guest.img" "$scratch/guest.o"
 
