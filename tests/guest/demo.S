@@ -1,6 +1,5 @@
 # The guest of demo.sh: a boot sector that reads and writes its disk for ever, in bursts that swell and ebb, and sleeps until the
 # next timer interrupt in between: about 18 bursts a second of 1 to 32 requests, three reads to one write.
-# Assembled with STEADY=N, every burst is of N requests.
 
   .code16
   .section .text
@@ -24,11 +23,7 @@ start:
   movb %dl, drive
 
   xorw %bp, %bp                # Requests so far.
-  .ifdef STEADY
-  movw $STEADY, %di
-  .else
   movw $1, %di                 # Requests in a burst.
-  .endif
 step:
   movw $TICKS_PER_STEP, %bx
 burst:
@@ -41,9 +36,6 @@ burst:
   decw %bx
   jnz burst
 
-  .ifdef STEADY
-  jmp step
-  .endif
   addw growth, %di
   cmpw $1, %di
   je turn

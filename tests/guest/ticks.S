@@ -1,5 +1,5 @@
 # A guest that only keeps time: 100 times a second the local APIC's timer interrupts it, and it reads the HPET's counter once and writes
-# port 0x80 twenty times. In between it sleeps.
+# port 0x80 WRITES times, twenty if nothing else is said. In between it sleeps.
 
   .code16
   .section .text
@@ -9,6 +9,9 @@
   .set VECTOR, 0x20
   .set APIC, 0xfee00000
   .set HPET_COUNTER, 0xfed000f0
+  .ifndef WRITES
+  .set WRITES, 20
+  .endif
   .set TICK, 10000000          # Nanoseconds: QEMU's APIC counts them, if it does not divide.
 
 _start:
@@ -43,7 +46,7 @@ tick:
   sti
   hlt
   movl HPET_COUNTER, %eax
-  movl $20, %ecx
+  movl $WRITES, %ecx
 1:
   outb %al, $0x80
   loop 1b

@@ -160,15 +160,14 @@ class Qmp:
 
 
 class Vm:
-    """A QEMU whose guest reads and writes its disk in bursts that swell and ebb with a period of 32 s (tests/guest/demo.S)."""
+    """A QEMU. Its guest reads and writes its disk in bursts that swell and ebb with a period of 32 s (tests/guest/demo.S), or is another one."""
 
-    def __init__(self, stack, name, qemu, options, steady=None):
+    def __init__(self, stack, name, qemu, options, guest, symbols):
         self.name = name
         self.qmp_path = stack.folder / f"{name}.qmp"
         self.witness_path = stack.folder / f"{name}.witness"
         image = stack.folder / f"{name}.img"
-        symbols = [] if steady is None else [f"STEADY={steady}"]
-        subprocess.run([ROOT / "tests/tools/build-guest.sh", GUEST, image, *symbols], check=True)
+        subprocess.run([ROOT / "tests/tools/build-guest.sh", guest, image, *symbols], check=True)
         command = [qemu, "-name", name, "-accel", "tcg", "-display", "none", "-nodefaults", "-msg", "timestamp=on",
                    "-drive", f"file={image},if=virtio,format=raw", "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
                    "-qmp", f"unix:{self.witness_path},server=on,wait=off", *options]
@@ -319,9 +318,9 @@ class Stack:
             process.stop()
         self._folder.cleanup()
 
-    def start_vm(self, name, options=(), qemu=None, steady=None):
-        """`steady`: a guest whose bursts are all of so many requests."""
-        vm = Vm(self, name, qemu or self.qemu, list(options), steady)
+    def start_vm(self, name, options=(), qemu=None, guest=GUEST, symbols=()):
+        """`guest` is one of tests/guest, assembled with `symbols`: at most one SYMBOL=VALUE."""
+        vm = Vm(self, name, qemu or self.qemu, list(options), guest, symbols)
         self.vms.append(vm)
         return vm
 
