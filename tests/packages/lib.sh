@@ -5,17 +5,19 @@
 # make_packages FOLDER: the packages of the release build as they are to be published in FOLDER, and in FOLDER/next the
 # same of the next version, to upgrade to.
 make_packages() {
-  local log=build/release/package.log
+  local log=build/release/package.log next
   use_ccache
   configure release
+  next=$(next_version)
+  # As one condition, since `set -e` is off in what comes before a `||`. The next version has the same programs, so nothing
+  # has to be built again.
   {
-    cmake --build build/release --target package
-    cp build/release/packages/qemon*.deb "$1"
-    mkdir -p "$1/next"
-    # The same programs, so nothing has to be built again.
-    (cd build/release && cpack -D "CPACK_PACKAGE_VERSION=$(next_version)" -B "$1/next/build")
-    mv "$1"/next/build/*.deb "$1/next"
-    rm -rf "$1/next/build"
+    cmake --build build/release --target package &&
+      cp build/release/packages/qemon*.deb "$1" &&
+      mkdir -p "$1/next" &&
+      (cd build/release && cpack -D "CPACK_PACKAGE_VERSION=$next" -B "$1/next/build") &&
+      mv "$1"/next/build/*.deb "$1/next" &&
+      rm -rf "$1/next/build"
   } >"$log" 2>&1 || {
     tail -n 30 "$log" >&2
     die "the packages could not be built; see $log"
