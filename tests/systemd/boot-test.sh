@@ -24,7 +24,7 @@ main() {
   (($# == 1)) || die "usage: boot-test.sh FOLDER-WITH-PACKAGES"
   local base depends
   # Without versions and alternatives: only what comes first is put into the machine.
-  depends=$(dpkg-deb -f "$1"/qemon_*.deb Depends | tr ',' '\n' | sed -E 's/\|.*//; s/\(.*//; s/ //g')
+  depends=$(dpkg-deb -f "$1"/qemon_*.deb Depends | tr ',' '\n' | sed -E 's/\|.*//; s/\(.*//; s/ //g' | while read -r name; do real_package "$name"; done)
   # shellcheck disable=SC2086  # A list of names.
   base=$(tests/systemd/make-base.sh $depends)
   trap clean_up EXIT
@@ -35,6 +35,13 @@ main() {
   make_test_disk "$1"
   boot "$base"
   watch
+}
+
+# real_package NAME: itself, or what provides it, since debootstrap knows no virtual packages.
+real_package() {
+  local provider
+  provider=$(apt-cache showpkg "$1" 2>/dev/null | awk '/^Versions:/ { getline; if (NF) exit } /^Reverse Provides:/ { getline; print $1; exit }')
+  printf '%s\n' "${provider:-$1}"
 }
 
 make_test_disk() {
