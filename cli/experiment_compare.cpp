@@ -157,6 +157,7 @@ std::vector<const ComparedRow*> telling_rows(const std::vector<ComparedRow>& row
     return most;
   };
   std::vector<const ComparedRow*> chosen;
+  chosen.reserve(rows.size());
   for (const ComparedRow& row : rows) chosen.push_back(&row);
   std::ranges::stable_sort(chosen, [&](const ComparedRow* a, const ComparedRow* b) {
     if (rank(*a) != rank(*b)) return rank(*a) < rank(*b);

@@ -114,6 +114,7 @@ std::vector<ComparedRow> rows_of(const std::vector<Json>& summaries) {
     }
   }
   std::vector<ComparedRow> list;
+  list.reserve(rows.size());
   for (auto& [key, row] : rows) list.push_back(std::move(row));
   return list;
 }

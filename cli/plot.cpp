@@ -127,7 +127,8 @@ class Drawing {
     for (const auto& [x, y] : drawn.points) svg_ += number(x_of(x)) + "," + number(y_of(y)) + " ";
     svg_ += "\"/>\n";
     const double x = left + static_cast<double>(i % 4) * legend_width;
-    const double y = y_ + 36 + static_cast<double>(i / 4) * 14;
+    const std::size_t line = i / 4;
+    const double y = y_ + 36 + static_cast<double>(line) * 14;
     svg_ += "<line x1=\"" + number(x) + "\" y1=\"" + number(y) + "\" x2=\"" + number(x + 24) +
             "\" y2=\"" + number(y) + "\" " + style(i) + "/>\n";
     text(x + 30, y + 4, "start", "", drawn.name);

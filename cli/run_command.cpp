@@ -53,6 +53,7 @@ class HeldSignals {
 
 Result<pid_t> spawn(const std::vector<std::string>& words, const sigset_t& mask) {
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   // posix_spawn does not change them; its type is older than const.
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);

@@ -67,7 +67,7 @@ class Experiments {
 
   [[nodiscard]] Result<void> may_start(const ExperimentWish& wish) const;
   boost::asio::awaitable<Result<nlohmann::json>> begin(Running experiment);
-  boost::asio::awaitable<Result<nlohmann::json>> switch_packs_on(Running experiment);
+  boost::asio::awaitable<Result<nlohmann::json>> switch_packs_on(Running experiment) const;
   boost::asio::awaitable<std::vector<SwitchReport>> refresh(Running experiment);
   boost::asio::awaitable<void> give_leases_back(Running experiment);
   boost::asio::awaitable<void> watch(Running experiment);

@@ -146,7 +146,7 @@ asio::awaitable<Result<json>> Experiments::begin(Running experiment) {
 }
 
 /// Returns what became of them on each VM.
-asio::awaitable<Result<json>> Experiments::switch_packs_on(Running experiment) {
+asio::awaitable<Result<json>> Experiments::switch_packs_on(Running experiment) const {
   const auto& wish = experiment->wish;
   auto list = json::array();
   if (wish.packs.empty()) co_return as_result(std::move(list));

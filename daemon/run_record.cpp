@@ -69,7 +69,7 @@ void RunRecord::begin(const SeriesValue& value, bool from_zero, Series& series) 
 }
 
 /// `of_qemu`: it begins anew with another process, even if it has grown beyond the last one's.
-void RunRecord::grow(const SeriesValue& value, bool of_qemu, Series& series) {
+void RunRecord::grow(const SeriesValue& value, bool of_qemu, Series& series) const {
   const bool anew = of_qemu && series.process != restarts_;
   series.process = restarts_;
   const bool back = went_back(value, series);

@@ -67,7 +67,7 @@ class RunRecord {
 
  private:
   static void begin(const SeriesValue& value, bool from_zero, Series& series);
-  void grow(const SeriesValue& value, bool of_qemu, Series& series);
+  void grow(const SeriesValue& value, bool of_qemu, Series& series) const;
   void add_point(double seconds);
 
   RunLimits limits_;
