@@ -108,9 +108,9 @@ std::shared_ptr<Vm> Fleet::add(VmConfig config, Origin origin) {
   addresses_.insert(vm->address());
   list(vm);
   auto run = vm->run();
-  spawn(vm, std::move(run));
+  spawn(vm, std::move(run), [this, vm] { remember_left(*vm); });
   auto follow = vm->follow_trace();
-  spawn(vm, std::move(follow));
+  spawn(vm, std::move(follow), [] {});
   return vm;
 }
 
@@ -238,12 +238,18 @@ void Fleet::unlist(const std::shared_ptr<Vm>& vm) {
   std::erase(vms_, vm);
 }
 
-void Fleet::spawn(std::shared_ptr<Vm> vm, asio::awaitable<void> task) {
+/// What a VM that was out of reach when it was detached still has of ours: whoever attaches it
+/// again goes on from there.
+void Fleet::remember_left(const Vm& vm) {
+  if (vm.left() && !watches(vm.config().endpoint)) left_.insert_or_assign(vm.address(), *vm.left());
+}
+
+void Fleet::spawn(std::shared_ptr<Vm> vm, asio::awaitable<void> task,
+                  std::function<void()> on_end) {
   ++tasks_;
-  asio::co_spawn(executor_, std::move(task), [this, vm](std::exception_ptr failure) {
+  asio::co_spawn(executor_, std::move(task), [this, vm, on_end](std::exception_ptr failure) {
     if (failure) std::rethrow_exception(failure);
-    // Out of reach when it was detached: whoever attaches it again goes on from there.
-    if (vm.use_count() == 1 && vm->left()) left_.insert_or_assign(vm->address(), *vm->left());
+    on_end();
     if (--tasks_ == 0 && stopping_) all_ended_.cancel();
   });
 }

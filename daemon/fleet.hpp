@@ -5,6 +5,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstddef>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -70,7 +71,9 @@ class Fleet {
   [[nodiscard]] bool watches(const qmp::Endpoint& endpoint) const;
   void list(const std::shared_ptr<Vm>& vm);
   void unlist(const std::shared_ptr<Vm>& vm);
-  void spawn(std::shared_ptr<Vm> vm, boost::asio::awaitable<void> task);
+  void spawn(std::shared_ptr<Vm> vm, boost::asio::awaitable<void> task,
+             std::function<void()> on_end);
+  void remember_left(const Vm& vm);
 
   boost::asio::any_io_executor executor_;
   VmEnvironment& environment_;
