@@ -2,18 +2,11 @@
 #include "daemon/annotation_writer.hpp"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <filesystem>
 
-#include "tests/support/fake_grafana.hpp"
-#include "tests/support/files.hpp"
-#include "tests/support/run.hpp"
-#include "tests/support/temp_dir.hpp"
-#include "tests/support/wait.hpp"
+#include "tests/daemon/annotation_writer_fixture.hpp"
 
 namespace qemon::daemon {
 namespace {
@@ -39,69 +32,6 @@ GrafanaAnswer raw(std::string text) {
 }
 
 const GrafanaAnswer added = grafana_says(200, R"({"id":1,"message":"Annotation added"})");
-
-Annotation annotation(std::string text, std::string kind = "events") {
-  Annotation annotation;
-  annotation.begin = std::chrono::system_clock::time_point(1'795'377'070'851ms);
-  annotation.vm = "web1";
-  annotation.kind = std::move(kind);
-  annotation.text = std::move(text);
-  return annotation;
-}
-
-class Writer : public testing::Test {
- protected:
-  Writer() {
-    options_.backoff_first = 2ms;
-    options_.backoff_max = 20ms;
-    // Long enough for a machine that is busy; only answers that never come wait for it.
-    options_.deadlines.read = 1s;
-    settings_.token_file = directory_ / "token";
-    test::write_file(settings_.token_file, "glsa_secret\n");
-    ::chmod(settings_.token_file.c_str(), 0600);
-  }
-  ~Writer() override {
-    if (!writer_ || ended_) return;
-    test::run(context_, writer_->stop());
-  }
-
-  void start(const std::string& url) {
-    settings_.url = url;
-    writer_.emplace(context_.get_executor(), options_);
-    writer_->configure(settings_);
-    boost::asio::co_spawn(context_, writer_->run(), [this](std::exception_ptr failure) {
-      if (failure) std::rethrow_exception(failure);
-      ended_ = true;
-    });
-  }
-  bool wait(const std::function<bool()>& condition) {
-    return test::wait_until([&] {
-      if (context_.stopped()) context_.restart();
-      context_.poll();
-      return condition();
-    });
-  }
-  bool wait_settled() {
-    return wait([this] { return writer_->pending() == 0; });
-  }
-  [[nodiscard]] std::vector<std::string> written(const FakeGrafana& grafana) const {
-    std::vector<std::string> texts;
-    for (const auto& each : grafana.annotations()) texts.push_back(each.at("text"));
-    return texts;
-  }
-  void expect_totals(std::uint64_t written, std::uint64_t failed, std::uint64_t dropped) {
-    EXPECT_EQ(writer_->totals().written, written);
-    EXPECT_EQ(writer_->totals().failed, failed);
-    EXPECT_EQ(writer_->totals().dropped, dropped);
-  }
-
-  boost::asio::io_context context_{1};
-  test::TempDir directory_;
-  AnnotationWriterOptions options_;
-  GrafanaSettings settings_;
-  std::optional<AnnotationWriter> writer_;
-  bool ended_ = false;
-};
 
 TEST_F(Writer, WritesWhatHappenedWhen) {
   FakeGrafana grafana;
@@ -467,58 +397,6 @@ TEST_F(Writer, StopsAtOnceWhenGrafanaIsNotThere) {
 
   EXPECT_LT(steady_clock::now() - before, 30s);
   expect_totals(0, 0, 5);
-}
-
-class WriterByTls : public Writer {
- protected:
-  WriterByTls() { test::make_certificate(certificate_); }
-  std::string certificate_ = directory_ / "grafana.pem";
-};
-
-TEST_F(WriterByTls, TrustsTheCertificatesOfTheFile) {
-  FakeGrafana grafana(0, certificate_);
-  settings_.ca_file = certificate_;
-  for (const std::string host : {"localhost", "127.0.0.1"}) {
-    if (writer_) test::run(context_, writer_->stop());
-    start(grafana.url(host));
-
-    writer_->add(annotation("by TLS to " + host));
-
-    ASSERT_TRUE(wait_settled());
-  }
-  EXPECT_THAT(written(grafana), ElementsAre("by TLS to localhost", "by TLS to 127.0.0.1"));
-}
-
-TEST_F(WriterByTls, TellsNothingToWhomItDoesNotTrust) {
-  FakeGrafana grafana(0, certificate_);
-  start(grafana.url("localhost"));
-
-  writer_->add(annotation("secret"));
-  EXPECT_FALSE(test::wait_until(
-      [&] {
-        context_.poll();
-        return !grafana.requests().empty();
-      },
-      300ms));
-
-  EXPECT_EQ(writer_->pending(), 1U);
-}
-
-TEST_F(WriterByTls, TellsNothingToAnotherHost) {
-  test::make_certificate(certificate_, "DNS:grafana.example,IP:192.0.2.7");
-  FakeGrafana grafana(0, certificate_);
-  settings_.ca_file = certificate_;
-  start(grafana.url("localhost"));
-
-  writer_->add(annotation("secret"));
-  EXPECT_FALSE(test::wait_until(
-      [&] {
-        context_.poll();
-        return !grafana.requests().empty();
-      },
-      300ms));
-
-  EXPECT_EQ(writer_->pending(), 1U);
 }
 
 }  // namespace

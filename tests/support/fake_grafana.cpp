@@ -140,7 +140,11 @@ void FakeGrafana::serve() {
 
 void FakeGrafana::serve_one(int fd) {
   const Connection connection(fd, tls_.get());
-  if (!wait_readable(fd) || !connection.accept()) return;
+  if (!wait_readable(fd)) return;
+  if (!connection.accept()) {
+    ++refused_handshakes_;
+    return;
+  }
   std::string received;
   std::array<char, 4096> piece{};
   std::size_t size = std::string::npos;

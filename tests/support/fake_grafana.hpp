@@ -63,6 +63,8 @@ class FakeGrafana {
   void answer_always(std::optional<GrafanaAnswer> answer);
 
   [[nodiscard]] std::vector<Request> requests() const;
+  /// How many clients went away while TLS was being agreed on.
+  [[nodiscard]] unsigned refused_handshakes() const { return refused_handshakes_; }
   /// The annotations that it has taken, in this order.
   [[nodiscard]] std::vector<nlohmann::json> annotations() const;
 
@@ -79,6 +81,7 @@ class FakeGrafana {
   UniqueFd listener_;
   UniqueFd stop_;  // Readable when it is to end.
   std::shared_ptr<ssl_ctx_st> tls_;
+  std::atomic<unsigned> refused_handshakes_ = 0;
   mutable std::mutex mutex_;
   std::string token_;
   std::deque<GrafanaAnswer> next_;
