@@ -58,7 +58,7 @@ Json wish_of(const Invocation& invocation) {
   return body;
 }
 
-/// "cold: running on web1, web2, packs virtio-blk, until 15:04:05".
+/// "cold: running on web1, web2, 1 pack (virtio-blk)".
 std::string running_line(const Json& answer) {
   std::string line = text_at(answer, "name") + ": running on " + name_list(texts_at(answer, "vms"));
   const auto packs = texts_at(answer, "packs");
@@ -186,7 +186,7 @@ void add_experiment_start_command(CLI::App& experiment, Invocation& invocation) 
       "Example:\n  qemon experiment start cold --vm web1 --pack virtio-blk --label cache=cold -- "
       "./build.sh");
   begin->callback([&invocation] {
-    // Everything behind the name is the command's only if it stands behind --.
+    // With a command, it is over when that is.
     if (!invocation.words.empty() && !invocation.duration.empty())
       throw CLI::ValidationError("--for", "is for experiments without a command");
     invocation.command = start;

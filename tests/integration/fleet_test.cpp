@@ -167,6 +167,8 @@ TEST_P(Fleet, PutsBackWhenItIsAttachedAgainWhatItCouldNotWhenItWasDetached) {
   ASSERT_EQ(daemon.qemon({"vm", "attach", "bob", vm.address()}).status, ExitStatus{});
   ASSERT_TRUE(daemon.wait_attached("bob"));
   daemon.events_on({"virtio_blk_handle_read"}, "bob");
+  // It holds on to its VMs.
+  ASSERT_EQ(daemon.qemon({"experiment", "start", "run", "--vm", "bob"}).status, ExitStatus{});
 
   vm.process().signal(SIGSTOP);
   ASSERT_EQ(daemon.qemon({"vm", "detach", "bob"}).status, ExitStatus{});
