@@ -12,6 +12,7 @@
 #include "cli/text.hpp"
 #include "exporters/engine_metrics.hpp"
 #include "exporters/metrics_page.hpp"
+#include "exporters/pair_table.hpp"
 
 namespace qemon::cli {
 namespace {
@@ -70,7 +71,9 @@ ReplayReport::ReplayReport(TraceReplay& replay, std::string vm, double seconds)
 }
 
 double ReplayReport::span_seconds() const {
-  return replay_.span() ? replay_.span()->seconds() : 0;
+  const auto span = replay_.span();
+  if (!span) return 0;
+  return static_cast<double>(exporters::elapsed_ns(span->first_ns, span->last_ns)) / 1e9;
 }
 
 std::vector<std::pair<std::string, std::string>> ReplayReport::summary() const {
@@ -88,10 +91,10 @@ std::vector<std::pair<std::string, std::string>> ReplayReport::summary() const {
   lines.emplace_back("read", read);
   lines.emplace_back("format", replay_.format().empty() ? "unknown" : replay_.format());
   if (!replay_.catalog_path().empty()) lines.emplace_back("catalog", replay_.catalog_path());
-  const auto& span = replay_.span();
+  const auto span = replay_.span();
   const bool has_date = replay_.format() != "simple";
   lines.emplace_back("span", !span ? "unknown, since no record has a time"
-                                   : span_text(span->seconds()) +
+                                   : span_text(span_seconds()) +
                                          (has_date ? ", from " + date_of(span->first_ns) : ""));
   const auto records = replay_.engine().counters().records();
   std::string text = std::to_string(records) + " of " + counted(events_.size(), "event");

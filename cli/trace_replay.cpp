@@ -1,6 +1,7 @@
 #include "cli/trace_replay.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <span>
 #include <system_error>
@@ -12,15 +13,13 @@
 #include "trace/catalog_places.hpp"
 #include "trace/exec_log_decoder.hpp"
 #include "trace/log_decoder.hpp"
+#include "trace/piece_reader.hpp"
 #include "trace/simple_decoder.hpp"
 
 namespace qemon::cli {
 namespace {
 
 using trace::TraceInput;
-
-// What a decoder may leave fits more than once, so that there is always room for a big piece.
-constexpr std::size_t buffer_bytes = 4 * trace::decode_bytes_max;
 
 std::string list_of(const std::vector<std::string>& texts) {
   std::string list;
@@ -31,7 +30,7 @@ std::string list_of(const std::vector<std::string>& texts) {
 }  // namespace
 
 TraceReplay::TraceReplay(Packs packs, std::string catalog_path)
-    : packs_(std::move(packs)), catalog_path_(std::move(catalog_path)), buffer_(buffer_bytes) {}
+    : packs_(std::move(packs)), catalog_path_(std::move(catalog_path)) {}
 
 TraceReplay::~TraceReplay() = default;
 
@@ -139,7 +138,8 @@ Result<void> TraceReplay::skip(TraceInput& input) {
   file.name = input.name();
   file.compressed = input.compressed();
   // Nothing comes, but an error may.
-  const auto got = input.read(buffer_);
+  std::array<char, 1> none{};
+  const auto got = input.read(none);
   file.complete = got.has_value();
   if (!got) return got.error();
   return {};
@@ -147,35 +147,38 @@ Result<void> TraceReplay::skip(TraceInput& input) {
 
 Result<void> TraceReplay::decode_all(TraceInput& input, ReplayedFile& file, Progress& progress,
                                      std::uint64_t done) {
-  const std::span<char> buffer(buffer_);
-  std::size_t rest = 0;
+  // What a decoder leaves of one piece goes in front of the next.
+  constexpr std::size_t room = 2 * trace::decode_bytes_max;
+  // Pipes do not tell how much there is to come.
+  const bool slow = input.compressed() || simple_ == nullptr || !packs_.empty();
+  const auto mode = slow && input.file_bytes() ? trace::PieceReader::Mode::ahead
+                                               : trace::PieceReader::Mode::in_turn;
+  trace::PieceReader pieces(input, mode, room);
+  std::string rest;
   while (true) {
-    const auto got = input.read(buffer.subspan(rest));
-    if (!got) return got.error();
-    if (*got == 0) break;
-    file.bytes += *got;
-    const std::string_view bytes(buffer.data(), rest + *got);
-    const auto used = decoder_->decode(bytes, *this);
-    rest = bytes.size() - used;
-    std::memmove(buffer.data(), buffer.data() + used, rest);
+    const auto piece = pieces.next();
+    if (!piece) return piece.error();
+    if (piece->empty()) break;
+    file.bytes += piece->size();
+    char* const begin = piece->data() - rest.size();
+    std::memcpy(begin, rest.data(), rest.size());
+    const std::string_view bytes(begin, rest.size() + piece->size());
+    const auto used = decoder_->decode(bytes, engine_);
+    rest = bytes.substr(used);
     if (simple_ != nullptr && !simple_->problem().empty())
       return Error{input.name() + ": " + simple_->problem()};
-    progress.show(done + input.file_bytes_read());
+    progress.show(done + pieces.file_bytes_read());
   }
   // Arguments that were cut would be wrong, and QEMU ends each line when it writes it.
-  if (rest > 0)
+  if (!rest.empty())
     notes_.push_back(file.name + ": ends within a record, which is not counted (the last " +
-                     counted(rest, "byte") + ")");
+                     counted(rest.size(), "byte") + ")");
   return {};
 }
 
-void TraceReplay::on_record(const trace::Record& record) {
-  if (record.has_time) {
-    if (!span_) span_ = Span{record.time_ns, record.time_ns};
-    span_->first_ns = std::min(span_->first_ns, record.time_ns);
-    span_->last_ns = std::max(span_->last_ns, record.time_ns);
-  }
-  engine_.on_record(record);
+std::optional<trace::TimeSpan> TraceReplay::span() const {
+  const auto span = stats().span;
+  return span.empty() ? std::nullopt : std::optional(span);
 }
 
 trace::DecoderStats TraceReplay::stats() const {

@@ -10,7 +10,6 @@
 #include "base/result.hpp"
 #include "exporters/engine.hpp"
 #include "exporters/pack.hpp"
-#include "exporters/pair_table.hpp"
 #include "trace/catalog.hpp"
 #include "trace/decoder.hpp"
 #include "trace/event_table.hpp"
@@ -34,7 +33,7 @@ struct ReplayedFile {
 
 /// Files are one trace, in the order in which they are read: a log that was rotated. What was in
 /// flight at the end of one is void at the beginning of the next. Memory does not grow with them.
-class TraceReplay final : public trace::RecordSink {
+class TraceReplay {
  public:
   using Packs = std::vector<std::shared_ptr<const exporters::Pack>>;
 
@@ -43,7 +42,7 @@ class TraceReplay final : public trace::RecordSink {
   TraceReplay(Packs packs, std::string catalog_path);
   TraceReplay(const TraceReplay&) = delete;
   TraceReplay& operator=(const TraceReplay&) = delete;
-  ~TraceReplay() override;
+  ~TraceReplay();
 
   /// Gets ready for traces like this one: finds the catalog and binds the packs. Once, before the
   /// first read(), with a file that is not empty.
@@ -55,9 +54,6 @@ class TraceReplay final : public trace::RecordSink {
 
   /// The same for a file without a byte of trace, for which nothing needs to be prepared.
   [[nodiscard]] Result<void> skip(trace::TraceInput& input);
-
-  void on_record(const trace::Record& record) override;
-  void on_loss(std::uint64_t count) override { engine_.on_loss(count); }
 
   /// "log", "simple" or "exec-log"; empty before prepare().
   [[nodiscard]] const std::string& format() const { return format_; }
@@ -72,16 +68,9 @@ class TraceReplay final : public trace::RecordSink {
   [[nodiscard]] trace::DecoderStats stats() const;
   [[nodiscard]] std::uint64_t mismatches() const;
 
-  /// The times of the earliest and the latest record, on the clock of the trace.
-  struct Span {
-    std::int64_t first_ns = 0;
-    std::int64_t last_ns = 0;
-    [[nodiscard]] double seconds() const {
-      return static_cast<double>(exporters::elapsed_ns(first_ns, last_ns)) / 1e9;
-    }
-  };
-  /// Nothing if no record had a time.
-  [[nodiscard]] const std::optional<Span>& span() const { return span_; }
+  /// The times of the earliest and the latest record, on the clock of the trace; nothing if no
+  /// record had a time.
+  [[nodiscard]] std::optional<trace::TimeSpan> span() const;
   /// What a person should know about what was read; one line each.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   /// What in the packs does not fit the catalog: FILE:LINE: and why.
@@ -102,9 +91,7 @@ class TraceReplay final : public trace::RecordSink {
   exporters::Engine engine_{events_};
   std::unique_ptr<trace::Decoder> decoder_;
   trace::SimpleDecoder* simple_ = nullptr;  // decoder_, if it is one.
-  std::vector<char> buffer_;
   std::vector<ReplayedFile> files_;
-  std::optional<Span> span_;
   std::vector<std::string> notes_;
   std::vector<std::string> pack_mistakes_;
 };

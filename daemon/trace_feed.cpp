@@ -43,7 +43,7 @@ FeedTotals& FeedTotals::operator+=(const FeedTotals& other) {
   decoder.lost_bytes += other.decoder.lost_bytes;
   for (std::size_t i = 0; i < decoder.errors.size(); ++i)
     decoder.errors[i] += other.decoder.errors[i];
-  decoder.saw_timestamps |= other.decoder.saw_timestamps;
+  decoder.span.include(other.decoder.span);
   return *this;
 }
 

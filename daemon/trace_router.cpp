@@ -331,7 +331,7 @@ std::optional<bool> TraceRouter::timestamps() const {
   if (backends_.simple) return true;
   if (!backends_.log) return std::nullopt;
   const auto seen = totals().decoder;
-  if (seen.saw_timestamps) return true;
+  if (!seen.span.empty()) return true;
   if (seen.records > 0) return false;
   if (!process_ || process_->arguments.empty()) return std::nullopt;
   return has_log_timestamps(*process_);

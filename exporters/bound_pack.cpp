@@ -55,7 +55,8 @@ void BoundPack::bind(const Rule& rule, const trace::EventTable& events, const Me
   Metric& metric = metric_of(rule);
   std::unique_ptr<PairTable> pairs;
   if (is_latency)
-    pairs = std::make_unique<PairTable>(rule.in_flight_max, rule.timeout_ns, metric.pairs);
+    pairs = std::make_unique<PairTable>(rule.in_flight_max, rule.timeout_ns, metric.pairs,
+                                        rule.key.size());
   Mistakes problems(mistakes_.file());
   std::vector<Entry> bound;
   const auto add = [&](trace::EventIndex event, Side side) {

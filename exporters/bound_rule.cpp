@@ -210,7 +210,7 @@ BoundExpression BoundRule::bind(const Rule& rule, const std::string& key,
 
 void BoundRule::bind_labels(const Rule& rule, std::string_view event_name,
                             const trace::CatalogEvent* event, Mistakes& mistakes) {
-  bool all_fixed = side_ == Side::single;
+  bool all_fixed = true;
   for (std::size_t i = 0; i < rule.labels.size(); ++i) {
     const auto& label = rule.labels[i];
     // A label by event belongs to the side whose events it tells.
@@ -228,6 +228,11 @@ void BoundRule::bind_labels(const Rule& rule, std::string_view event_name,
     all_fixed &= !labels_.back().second.needs_arguments();
   }
   all_fixed_ = all_fixed;
+  const auto is_open = [](const auto& each) { return each.second.needs_arguments(); };
+  const auto open = std::ranges::find_if(labels_, is_open);
+  if (side_ == Side::single && std::ranges::count_if(labels_, is_open) == 1 &&
+      open->second.number() != nullptr)
+    memo_.emplace(open->second.number()->small());
 }
 
 void BoundRule::declare(const BoundRule* other) {
@@ -253,14 +258,40 @@ void BoundRule::declare(const BoundRule* other) {
     }
     metric_->declare(std::span(codes).first(count));
   }
-  if (all_fixed_) fixed_series_ = metric_->series().declare(std::span(codes).first(count));
+  if (all_fixed_ && (other == nullptr || other->labels_.empty()))
+    fixed_series_ = metric_->series().declare(std::span(codes).first(count));
 }
 
-void BoundRule::apply(const trace::Record& record, const trace::Arguments* arguments) const {
+void BoundRule::apply_unreadable(const trace::Record& record) const {
   static const trace::Arguments none{};
-  auto error = EvaluationError::arguments;
-  if (arguments != nullptr || !needs_arguments_)
-    error = use(record, arguments != nullptr ? *arguments : none);
+  if (needs_arguments_) return count(EvaluationError::arguments);
+  apply(record, none);
+}
+
+void BoundRule::apply_latency(const trace::Record& record,
+                              const trace::Arguments& arguments) const {
+  const bool begins = side_ == Side::begin;
+  if (!record.has_time || (begins && fixed_series_ == SeriesTable::none))
+    return apply_exactly(record, arguments);
+  PairTable::Key key{};
+  for (std::size_t i = 0; i < key_.size(); ++i) {
+    std::int64_t part = 0;
+    if (!key_[i].small().evaluate(arguments, part)) return apply_exactly(record, arguments);
+    key[i] = static_cast<std::uint64_t>(part);
+  }
+  if (begins) {
+    if (auto* const pair = pairs_->begin(key, record.time_ns)) pair->series = fixed_series_;
+    return;
+  }
+  count(end(key, record.time_ns, arguments));
+}
+
+void BoundRule::apply_exactly(const trace::Record& record,
+                              const trace::Arguments& arguments) const {
+  count(use(record, arguments));
+}
+
+void BoundRule::count(EvaluationError error) const {
   if (error != EvaluationError::none) ++metric_->errors[static_cast<std::size_t>(error)];
 }
 
@@ -283,21 +314,17 @@ EvaluationError BoundRule::use_value(const trace::Arguments& arguments) const {
     return EvaluationError::none;
   }
   if (value < 0 && kind_ != MetricKind::gauge) return EvaluationError::negative;
-  std::uint32_t series = 0;
-  if (fixed_series_) {
-    series = *fixed_series_;
-  } else {
-    Codes codes;
-    error = evaluate_labels(arguments, codes);
+  std::uint32_t series = fixed_series_;
+  if (series == SeriesTable::none) {
+    error = find_series(arguments, series);
     if (error != EvaluationError::none) return error;
-    series = series_of(codes, open_);
   }
   if (kind_ == MetricKind::counter) {
     if (!metric_->add(series, low_64(value))) return EvaluationError::overflow;
   } else if (kind_ == MetricKind::gauge) {
     metric_->set(series, value, keep_);
   } else {
-    metric_->observe(series, value);
+    metric_->observe_large(series, value);
   }
   return EvaluationError::none;
 }
@@ -315,22 +342,45 @@ EvaluationError BoundRule::begin_or_end(const trace::Record& record,
     if (error != EvaluationError::none) return error;
     key[i] = low_64(part);
   }
-  Codes codes;
   if (side_ == Side::begin) {
+    Codes codes;
     const auto error = evaluate_labels(arguments, codes);
     if (error != EvaluationError::none) return error;
-    if (auto* pair = pairs_->begin(key, record.time_ns)) pair->labels = codes;
+    if (auto* const pair = pairs_->begin(key, record.time_ns)) {
+      pair->labels = codes;
+      pair->series = fixed_series_;
+    }
     return EvaluationError::none;
   }
-  const auto pair = pairs_->end(key, record.time_ns);
-  if (!pair) return EvaluationError::none;
-  const auto duration = elapsed_ns(pair->begin_ns, record.time_ns);
+  return end(key, record.time_ns, arguments);
+}
+
+EvaluationError BoundRule::end(const PairTable::Key& key, std::int64_t time_ns,
+                               const trace::Arguments& arguments) const {
+  auto* const pair = pairs_->end(key, time_ns);
+  if (pair == nullptr) return EvaluationError::none;
+  const auto duration = elapsed_ns(pair->begin_ns, time_ns);
   if (duration < 0) return EvaluationError::negative;
-  codes = pair->labels;
+  std::uint32_t series = pair->series;
+  if (series == SeriesTable::none) {
+    const auto error = evaluate_labels(arguments, pair->labels);
+    if (error != EvaluationError::none) return error;
+    series = series_of(pair->labels);
+  }
+  pairs_->count(PairOutcome::matched);
+  metric_->observe(series, duration);
+  return EvaluationError::none;
+}
+
+EvaluationError BoundRule::find_series(const trace::Arguments& arguments,
+                                       std::uint32_t& series) const {
+  Codes codes;
   const auto error = evaluate_labels(arguments, codes);
   if (error != EvaluationError::none) return error;
-  pairs_->count(PairOutcome::matched);
-  metric_->observe(series_of(codes, open_), duration);
+  // What goes over the limit is to be counted there each time.
+  const auto overflow = metric_->series().overflow();
+  series = series_of(codes);
+  if (memo_ && metric_->series().overflow() == overflow) memo_->keep(arguments, series);
   return EvaluationError::none;
 }
 
@@ -342,9 +392,9 @@ EvaluationError BoundRule::evaluate_labels(const trace::Arguments& arguments, Co
   return EvaluationError::none;
 }
 
-std::uint32_t BoundRule::series_of(const Codes& codes, unsigned open) const {
+std::uint32_t BoundRule::series_of(const Codes& codes) const {
   return metric_->series().find_or_add(std::span(codes).first(metric_->shape().labels.size()),
-                                       open);
+                                       open_);
 }
 
 }  // namespace qemon::exporters

@@ -32,6 +32,10 @@ class BoundLabel {
 
   [[nodiscard]] EvaluationError evaluate(const trace::Arguments& arguments, SeriesTable& series,
                                          LabelCode& code) const;
+  /// The expression that alone tells the value; nullptr if it is a string, or always the same.
+  [[nodiscard]] const BoundExpression* number() const {
+    return source_ == Source::number ? &value_ : nullptr;
+  }
 
  private:
   enum class Source : std::uint8_t { fixed, number, text };
@@ -52,6 +56,39 @@ class BoundLabel {
   std::vector<LabelCode> declared_;
 };
 
+/// Remembers the series that a label's numbers had lately: most records are of a few lines, vectors
+/// or devices.
+class SeriesMemo {
+ public:
+  explicit SeriesMemo(SmallExpression number) : number_(std::move(number)) {}
+
+  /// SeriesTable::none if the number was not seen lately.
+  [[nodiscard]] std::uint32_t find(const trace::Arguments& arguments) const {
+    std::int64_t number = 0;
+    if (!number_.evaluate(arguments, number) || number < 0) return SeriesTable::none;
+    const Entry& entry = entries_[place(number)];
+    return entry.number == number ? entry.series : SeriesTable::none;
+  }
+  void keep(const trace::Arguments& arguments, std::uint32_t series) {
+    std::int64_t number = 0;
+    if (number_.evaluate(arguments, number) && number >= 0)
+      entries_[place(number)] = {number, series};
+  }
+
+ private:
+  static constexpr unsigned size_bits = 6;
+  struct Entry {
+    std::int64_t number = 0;
+    std::uint32_t series = SeriesTable::none;
+  };
+  static std::size_t place(std::int64_t number) {
+    return static_cast<std::uint64_t>(number) * 0x9e3779b97f4a7c15 >> (64 - size_bits);
+  }
+
+  SmallExpression number_;
+  std::vector<Entry> entries_{std::size_t{1} << size_bits};
+};
+
 /// Which part an event has in a rule.
 enum class Side : std::uint8_t { single, begin, end };
 
@@ -64,8 +101,9 @@ class BoundRule {
             const trace::CatalogEvent* event, Metric& metric, PairTable* pairs, Mistakes& mistakes);
 
   [[nodiscard]] bool needs_arguments() const { return needs_arguments_; }
-  /// `arguments` is nullptr if they could not be read.
-  void apply(const trace::Record& record, const trace::Arguments* arguments) const;
+  void apply(const trace::Record& record, const trace::Arguments& arguments) const;
+  /// For a record whose arguments could not be read.
+  void apply_unreadable(const trace::Record& record) const;
   [[nodiscard]] PairTable* pairs() const { return pairs_; }
   [[nodiscard]] const Metric& metric() const { return *metric_; }
   /// Makes the series that the file tells, at 0. `other`: the rule of the other side of a latency.
@@ -79,12 +117,21 @@ class BoundRule {
   BoundExpression bind(const Rule& rule, const std::string& key, const Expression& expression,
                        std::string_view event_name, const trace::CatalogEvent* event,
                        Mistakes& mistakes);
+  [[nodiscard]] std::uint32_t known_series(const trace::Arguments& arguments) const;
+  void apply_latency(const trace::Record& record, const trace::Arguments& arguments) const;
+  /// Whatever the rule and the record are.
+  [[gnu::noinline]] void apply_exactly(const trace::Record& record,
+                                       const trace::Arguments& arguments) const;
+  void count(EvaluationError error) const;
   EvaluationError use(const trace::Record& record, const trace::Arguments& arguments) const;
   EvaluationError use_value(const trace::Arguments& arguments) const;
   EvaluationError begin_or_end(const trace::Record& record,
                                const trace::Arguments& arguments) const;
+  EvaluationError end(const PairTable::Key& key, std::int64_t time_ns,
+                      const trace::Arguments& arguments) const;
+  EvaluationError find_series(const trace::Arguments& arguments, std::uint32_t& series) const;
   EvaluationError evaluate_labels(const trace::Arguments& arguments, Codes& codes) const;
-  [[nodiscard]] std::uint32_t series_of(const Codes& codes, unsigned open) const;
+  [[nodiscard]] std::uint32_t series_of(const Codes& codes) const;
 
   MetricKind kind_;
   Side side_;
@@ -96,9 +143,35 @@ class BoundRule {
   BoundExpression value_;
   std::vector<BoundExpression> key_;
   std::vector<std::pair<std::size_t, BoundLabel>> labels_;  // With their places.
-  unsigned open_ = 0;                          // Over all labels of the rule: a bit each.
-  bool all_fixed_ = false;                     // Every label is.
-  std::optional<std::uint32_t> fixed_series_;  // Then; known once it is declared.
+  mutable std::optional<SeriesMemo> memo_;  // If one label alone is not fixed, and is a number.
+  unsigned open_ = 0;                       // Over all labels of the rule: a bit each.
+  bool all_fixed_ = false;                  // Every label is.
+  /// If all are, those of a latency's other side too; known once it is declared.
+  std::uint32_t fixed_series_ = SeriesTable::none;
 };
+
+/// The series, as far as it can be told without making labels.
+inline std::uint32_t BoundRule::known_series(const trace::Arguments& arguments) const {
+  return memo_ ? memo_->find(arguments) : fixed_series_;
+}
+
+// What most records need stands here, and leaves all else to apply_exactly.
+inline void BoundRule::apply(const trace::Record& record, const trace::Arguments& arguments) const {
+  if (when_) {
+    std::int64_t wanted = 0;
+    if (!when_->small().evaluate(arguments, wanted)) return apply_exactly(record, arguments);
+    if (wanted == 0) return;
+  }
+  if (kind_ == MetricKind::latency) return apply_latency(record, arguments);
+  const bool adds = kind_ == MetricKind::counter;
+  if (!adds && kind_ != MetricKind::histogram) return apply_exactly(record, arguments);
+  std::int64_t value = 0;
+  if (!value_.small().evaluate(arguments, value) || value < 0)
+    return apply_exactly(record, arguments);
+  const auto series = known_series(arguments);
+  if (series == SeriesTable::none) return apply_exactly(record, arguments);
+  if (!adds) return metric_->observe(series, value);
+  if (!metric_->add(series, static_cast<std::uint64_t>(value))) apply_exactly(record, arguments);
+}
 
 }  // namespace qemon::exporters

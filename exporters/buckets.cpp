@@ -1,5 +1,6 @@
 #include "exporters/buckets.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -139,6 +140,17 @@ std::int64_t per_shown(Unit unit) {
       return 1'000;
   }
   return 1;
+}
+
+BucketFinder::BucketFinder(const Buckets& buckets) : bounds_(buckets.bounds) {
+  static_assert(bounds_max <= std::numeric_limits<std::uint8_t>::max());
+  for (std::size_t width = 1; width < first_.size(); ++width) {
+    const auto smallest = std::uint64_t{1} << (width - 1);
+    const auto found = std::ranges::find_if(bounds_, [smallest](std::int64_t bound) {
+      return bound > 0 && static_cast<std::uint64_t>(bound) >= smallest;
+    });
+    first_[width] = static_cast<std::uint8_t>(found - bounds_.begin());
+  }
 }
 
 Buckets default_latency_buckets() {

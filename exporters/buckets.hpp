@@ -1,7 +1,8 @@
 // Buckets: the upper bounds of a histogram, as integers.
 #pragma once
 
-#include <algorithm>
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -25,12 +26,26 @@ inline constexpr std::size_t bounds_max = 100;
 struct Buckets {
   std::vector<std::int64_t> bounds;
 
-  /// Where `value` is counted: the first bound that is not less; bounds.size() beyond all.
-  [[nodiscard]] std::size_t find(std::int64_t value) const {
-    return static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), value) -
-                                    bounds.begin());
-  }
   bool operator==(const Buckets&) const = default;
+};
+
+/// Finds the bucket of a value. Bounds mostly grow by a factor, so those that begin with the same
+/// power of two are few, and going through them is faster than halving, which no processor can
+/// predict.
+class BucketFinder {
+ public:
+  explicit BucketFinder(const Buckets& buckets);
+
+  /// The first bound that is not less than `value`; how many there are, if it is beyond all.
+  [[nodiscard]] std::size_t find(std::int64_t value) const {
+    std::size_t at = value > 0 ? first_[std::bit_width(static_cast<std::uint64_t>(value))] : 0;
+    while (at < bounds_.size() && bounds_[at] < value) ++at;
+    return at;
+  }
+
+ private:
+  std::vector<std::int64_t> bounds_;
+  std::array<std::uint8_t, 65> first_{};  ///< By bit width: where its smallest value is counted.
 };
 
 /// 10 us to 5 s in 1-2-5 steps, in nanoseconds.

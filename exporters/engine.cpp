@@ -9,10 +9,19 @@ Engine::~Engine() = default;
 
 void Engine::run_packs(const trace::Record& record) {
   const Group& group = groups_[group_of_[record.event]];
-  trace::Arguments arguments;
   const bool readable = group.needs_arguments && record.decoder != nullptr &&
-                        record.decoder->arguments(record, arguments);
-  for (const auto* rule : group.rules) rule->apply(record, readable ? &arguments : nullptr);
+                        record.decoder->arguments(record, arguments_);
+  if (readable) {
+    for (const auto* rule : group.rules) rule->apply(record, arguments_);
+  } else {
+    for (const auto* rule : group.rules) rule->apply_unreadable(record);
+  }
+}
+
+trace::Tally Engine::tally() {
+  const auto size = events_.size();
+  if (group_of_.size() < size) group_of_.resize(size);
+  return {counters_.counts_of(size), std::span(group_of_).first(size)};
 }
 
 void Engine::on_loss(std::uint64_t count) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,6 +31,10 @@ class Engine final : public trace::RecordSink {
   void on_record(const trace::Record& record) override {
     counters_.on_record(record);
     if (record.event < group_of_.size() && group_of_[record.event] != 0) run_packs(record);
+  }
+  [[nodiscard]] trace::Tally tally() override;
+  void on_tallied(std::uint64_t records, std::optional<std::int64_t> last_ns) override {
+    counters_.on_tallied(records, last_ns);
   }
   void on_loss(std::uint64_t count) override;
   void on_restart() override;
@@ -77,6 +82,7 @@ class Engine final : public trace::RecordSink {
     bool needs_arguments = false;
   };
   std::vector<Group> groups_;
+  trace::Arguments arguments_;  // Of the record in hand; here, because making one takes its time.
 };
 
 }  // namespace qemon::exporters

@@ -81,7 +81,8 @@ EvaluationError BoundExpression::apply(Code code, Integer left, Integer right, I
   }
 }
 
-EvaluationError BoundExpression::run(const trace::Arguments& arguments, Integer& result) const {
+EvaluationError BoundExpression::evaluate_exactly(const trace::Arguments& arguments,
+                                                  Integer& result) const {
   std::array<Integer, Expression::stack_max> stack;
   std::size_t top = 0;  // How many values there are.
   for (std::size_t at = 0; at < code_.size(); ++at) {
@@ -167,7 +168,7 @@ Result<BoundExpression> Expression::bind(const trace::CatalogEvent& event) const
     step.shift = static_cast<std::uint8_t>(64 - std::clamp<int>(argument.bits, 1, 64));
     bound.needs_arguments_ = true;
   }
-  bound.single_argument_ = bound.code_.size() == 1 && bound.needs_arguments_;
+  bound.small_ = SmallExpression(bound.code_);
   return bound;
 }
 

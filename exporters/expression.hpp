@@ -9,13 +9,12 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "exporters/expression_step.hpp"
+#include "exporters/small_expression.hpp"
 #include "trace/catalog.hpp"
 #include "trace/decoder.hpp"
 
 namespace qemon::exporters {
-
-/// Wide enough for every argument and every result, so that nothing wraps around unnoticed.
-__extension__ typedef __int128 Integer;
 
 /// Results are from -2^63 to 2^64 - 1: what an int64_t or a uint64_t can hold.
 inline constexpr Integer integer_min = -(Integer{1} << 63);
@@ -43,60 +42,34 @@ class BoundExpression {
 
   /// EvaluationError::none and `result`, or why there is none.
   [[nodiscard]] EvaluationError evaluate(const trace::Arguments& arguments, Integer& result) const {
-    if (single_argument_) {
-      result = read(code_.front(), arguments);
-      return EvaluationError::none;
-    }
-    return run(arguments, result);
+    std::int64_t small = 0;
+    if (!small_.evaluate(arguments, small)) return evaluate_exactly(arguments, result);
+    result = small;
+    return EvaluationError::none;
   }
+  /// The same without the shortcut.
+  [[nodiscard]] EvaluationError evaluate_exactly(const trace::Arguments& arguments,
+                                                 Integer& result) const;
+  /// The faster way for most records.
+  [[nodiscard]] const SmallExpression& small() const { return small_; }
   /// Whether a record's arguments are needed to evaluate it.
   [[nodiscard]] bool needs_arguments() const { return needs_arguments_; }
 
  private:
   friend class Expression;
 
-  enum class Code : std::uint8_t {
-    constant,
-    argument,
-    negate,
-    invert,
-    multiply,
-    divide,
-    remainder,
-    add,
-    subtract,
-    shift_left,
-    shift_right,
-    less,
-    less_equal,
-    greater,
-    greater_equal,
-    equal,
-    not_equal,
-    bit_and,
-    bit_or,
-    and_jump,
-    or_jump,  ///< Leave 0 or 1 and jump if that decides, else drop the value.
-    truth,    ///< 0 stays 0, all else becomes 1.
-  };
-  struct Step {
-    Code code = Code::constant;
-    bool is_signed = false;   ///< Of an argument.
-    std::uint8_t shift = 0;   ///< Of an argument: 64 minus its bits.
-    std::uint16_t index = 0;  ///< An argument's, a name's before binding, or where to jump to.
-    Integer value = 0;        ///< Of a constant.
-  };
+  using Code = ExpressionCode;
+  using Step = ExpressionStep;
 
   static Integer read(const Step& step, const trace::Arguments& arguments) {
     const std::uint64_t bits = arguments.values[step.index].bits << step.shift;
     if (step.is_signed) return static_cast<std::int64_t>(bits) >> step.shift;
     return bits >> step.shift;
   }
-  EvaluationError run(const trace::Arguments& arguments, Integer& result) const;
   static EvaluationError apply(Code code, Integer left, Integer right, Integer& result);
 
   std::vector<Step> code_;
-  bool single_argument_ = false;
+  SmallExpression small_;
   bool needs_arguments_ = false;
 };
 
@@ -125,8 +98,8 @@ class Expression {
 
  private:
   friend class ExpressionParser;
-  using Code = BoundExpression::Code;
-  using Step = BoundExpression::Step;
+  using Code = ExpressionCode;
+  using Step = ExpressionStep;
 
   std::string text_;
   std::vector<std::string> names_;

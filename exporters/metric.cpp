@@ -24,19 +24,14 @@ Metric::Values make_values(const MetricShape& shape) {
   return CounterValues{};
 }
 
-/// Rows of a histogram's counts for `series` to be there.
-void make_room(HistogramValues& histogram, std::size_t series, std::size_t width) {
-  if (series < histogram.sums.size()) return;
-  histogram.sums.resize(series + 1);
-  histogram.counts.resize((series + 1) * width);
-}
-
 }  // namespace
 
 Metric::Metric(std::string name, std::string help, MetricShape shape)
     : name_(std::move(name)),
       help_(std::move(help)),
       shape_(std::move(shape)),
+      finder_(shape_.buckets),
+      width_(shape_.buckets.bounds.size() + 1),
       series_(shape_.labels.size(), shape_.limit),
       values_(make_values(shape_)) {
   can_overflow = shape_.kind == MetricKind::heatmap;
@@ -47,7 +42,7 @@ void Metric::declare(std::span<const LabelCode> codes) {
   if (auto* counters = std::get_if<CounterValues>(&values_)) {
     if (series >= counters->values.size()) counters->values.resize(std::size_t{series} + 1);
   } else if (auto* histogram = std::get_if<HistogramValues>(&values_)) {
-    make_room(*histogram, series, shape_.buckets.bounds.size() + 1);
+    if (series >= histogram->sums.size()) make_room(*histogram, series);
   }
 }
 
@@ -60,15 +55,19 @@ void Metric::set(std::uint32_t series, Integer value, Rule::Keep keep) {
     kept = value;
 }
 
-void Metric::observe(std::uint32_t series, Integer value) {
-  auto& histogram = std::get<HistogramValues>(values_);
-  const auto width = shape_.buckets.bounds.size() + 1;
-  make_room(histogram, series, width);
+void Metric::observe_large(std::uint32_t series, Integer value) {
   constexpr Integer most = std::numeric_limits<std::int64_t>::max();
-  const auto bucket =
-      value > most ? width - 1 : shape_.buckets.find(static_cast<std::int64_t>(value));
-  ++histogram.counts[series * width + bucket];
+  if (value <= most) return observe(series, static_cast<std::int64_t>(value));
+  auto& histogram = std::get<HistogramValues>(values_);
+  if (series >= histogram.sums.size()) make_room(histogram, series);
+  ++histogram.counts[series * width_ + width_ - 1];
   histogram.sums[series] += value;
+}
+
+/// Rows of a histogram's counts for `series` to be there.
+void Metric::make_room(HistogramValues& histogram, std::size_t series) const {
+  histogram.sums.resize(series + 1);
+  histogram.counts.resize((series + 1) * width_);
 }
 
 void Metric::hit(std::uint64_t address_or_value) {

@@ -58,7 +58,14 @@ class Metric {
     return true;
   }
   void set(std::uint32_t series, Integer value, Rule::Keep keep);
-  void observe(std::uint32_t series, Integer value);
+  void observe(std::uint32_t series, std::int64_t value) {
+    auto& histogram = std::get<HistogramValues>(values_);
+    if (series >= histogram.sums.size()) make_room(histogram, series);
+    ++histogram.counts[series * width_ + finder_.find(value)];
+    histogram.sums[series] += value;
+  }
+  /// The same for what may be beyond an int64_t.
+  void observe_large(std::uint32_t series, Integer value);
   void hit(std::uint64_t address_or_value);
 
   using Values = std::variant<CounterValues, GaugeValues, HistogramValues, HeatMap, TopValues>;
@@ -81,9 +88,13 @@ class Metric {
   [[nodiscard]] std::uint64_t overflow() const;
 
  private:
+  void make_room(HistogramValues& histogram, std::size_t series) const;
+
   std::string name_;
   std::string help_;
   MetricShape shape_;
+  BucketFinder finder_;
+  std::size_t width_;  // Of a histogram's row: its buckets, and the one beyond all.
   SeriesTable series_;
   Values values_;
 };

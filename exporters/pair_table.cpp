@@ -3,20 +3,6 @@
 #include <algorithm>
 
 namespace qemon::exporters {
-namespace {
-
-std::size_t hash_key(const PairTable::Key& key) {
-  constexpr std::uint64_t factor = 0x9e3779b97f4a7c15;
-  std::uint64_t hash = 0;
-  for (const auto part : key) {
-    hash = (hash ^ part) * factor;
-    hash ^= hash >> 32U;
-  }
-  return static_cast<std::size_t>(hash);
-}
-
-}  // namespace
-
 std::int64_t elapsed_ns(std::int64_t begin_ns, std::int64_t end_ns) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(end_ns) -
                                    static_cast<std::uint64_t>(begin_ns));
@@ -67,16 +53,16 @@ PairTable::Pair* PairTable::begin(const Key& key, std::int64_t now_ns) {
   return &pairs_[at];
 }
 
-std::optional<PairTable::Pair> PairTable::end(const Key& key, std::int64_t now_ns) {
+PairTable::Pair* PairTable::end(const Key& key, std::int64_t now_ns) {
   expire(now_ns);
   const auto slot = slots_.empty() ? 0 : slot_of(key);
   if (slots_.empty() || slots_[slot] == none) {
     count(PairOutcome::orphan_end);
-    return std::nullopt;
+    return nullptr;
   }
-  const Pair pair = pairs_[slots_[slot]];
+  Pair& pair = pairs_[slots_[slot]];
   remove(slot);
-  return pair;
+  return &pair;
 }
 
 void PairTable::discard() {
@@ -95,11 +81,27 @@ void PairTable::expire(std::int64_t now_ns) {
   }
 }
 
+std::size_t PairTable::hash(const Key& key) const {
+  constexpr std::uint64_t factor = 0x9e3779b97f4a7c15;
+  std::uint64_t hash = 0;
+  for (std::size_t i = 0; i < key_size_; ++i) {
+    hash = (hash ^ key[i]) * factor;
+    hash ^= hash >> 32U;
+  }
+  return static_cast<std::size_t>(hash);
+}
+
+bool PairTable::equal(const Key& a, const Key& b) const {
+  bool same = true;
+  for (std::size_t i = 0; i < key_size_; ++i) same &= a[i] == b[i];
+  return same;
+}
+
 /// Where `key` is, or where it would be put.
 std::size_t PairTable::slot_of(const Key& key) const {
   const auto mask = slots_.size() - 1;
-  std::size_t at = hash_key(key) & mask;
-  while (slots_[at] != none && pairs_[slots_[at]].key != key) at = (at + 1) & mask;
+  std::size_t at = hash(key) & mask;
+  while (slots_[at] != none && !equal(pairs_[slots_[at]].key, key)) at = (at + 1) & mask;
   return at;
 }
 
@@ -113,7 +115,7 @@ void PairTable::remove(std::size_t slot) {
   const auto mask = slots_.size() - 1;
   slots_[slot] = none;
   for (std::size_t next = (slot + 1) & mask; slots_[next] != none; next = (next + 1) & mask) {
-    const auto home = hash_key(pairs_[slots_[next]].key) & mask;
+    const auto home = hash(pairs_[slots_[next]].key) & mask;
     if (((next - home) & mask) < ((next - slot) & mask)) continue;
     slots_[slot] = slots_[next];
     slots_[next] = none;

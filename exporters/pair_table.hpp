@@ -4,7 +4,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "exporters/pack.hpp"
@@ -30,11 +29,16 @@ using PairCounts = std::array<std::uint64_t, pair_outcome_count>;
 /// Times of a damaged trace may be anything, so the difference wraps around instead of overflowing.
 [[nodiscard]] std::int64_t elapsed_ns(std::int64_t begin_ns, std::int64_t end_ns);
 
-/// Keyed by up to keys_max numbers. Bounded in number and in age; what is lost is counted.
+/// Keyed by up to keys_max numbers, of which `key_size` are used. Bounded in number and in age;
+/// what is lost is counted.
 class PairTable {
  public:
-  PairTable(std::size_t in_flight_max, std::int64_t timeout_ns, PairCounts& counts)
-      : in_flight_max_(in_flight_max), timeout_ns_(timeout_ns), counts_(counts) {}
+  PairTable(std::size_t in_flight_max, std::int64_t timeout_ns, PairCounts& counts,
+            std::size_t key_size = keys_max)
+      : in_flight_max_(in_flight_max),
+        timeout_ns_(timeout_ns),
+        counts_(counts),
+        key_size_(key_size) {}
   /// What is still in flight counts as discarded.
   ~PairTable() { discard(); }
   PairTable(const PairTable&) = delete;
@@ -44,19 +48,21 @@ class PairTable {
   struct Pair {
     Key key{};
     std::int64_t begin_ns = 0;
-    std::array<LabelCode, labels_max> labels{};  ///< Those of the begin event.
+    std::array<LabelCode, labels_max> labels{};  ///< Those of the begin event; others unspecified.
+    std::uint32_t series = SeriesTable::none;    ///< If the begin alone tells it; then no labels.
 
    private:
     friend class PairTable;
     std::uint32_t older_ = 0, newer_ = 0;  // By time of begin; `newer_` links free ones as well.
   };
 
-  /// A begin at `now_ns`; the caller fills in its labels. nullptr if there are too many in flight.
-  /// Valid until the next call.
+  /// A begin at `now_ns`; the caller fills in its labels or its series. nullptr if there are too
+  /// many in flight. Valid until the next call.
   [[nodiscard]] Pair* begin(const Key& key, std::int64_t now_ns);
-  /// The begin that an end at `now_ns` belongs to, which is then no longer in flight. Nothing for
-  /// an orphan. The caller counts the match.
-  [[nodiscard]] std::optional<Pair> end(const Key& key, std::int64_t now_ns);
+  /// The begin that an end at `now_ns` belongs to, which is then no longer in flight; its labels
+  /// are the caller's to fill up. nullptr for an orphan. The caller counts the match. Valid until
+  /// the next call.
+  [[nodiscard]] Pair* end(const Key& key, std::int64_t now_ns);
   /// Forgets all that is in flight.
   void discard();
 
@@ -66,6 +72,8 @@ class PairTable {
  private:
   static constexpr std::uint32_t none = ~std::uint32_t{0};
 
+  [[nodiscard]] std::size_t hash(const Key& key) const;
+  [[nodiscard]] bool equal(const Key& a, const Key& b) const;
   [[nodiscard]] std::size_t slot_of(const Key& key) const;
   void expire(std::int64_t now_ns);
   void remove(std::size_t slot);
@@ -76,6 +84,7 @@ class PairTable {
   std::size_t in_flight_max_;
   std::int64_t timeout_ns_;
   PairCounts& counts_;
+  std::size_t key_size_;
   std::vector<Pair> pairs_;
   std::vector<std::uint32_t> slots_;  // A power of two of them, at most half used.
   std::size_t in_flight_ = 0;

@@ -35,6 +35,9 @@ inline constexpr std::size_t label_text_max = 128;
 /// Series are numbered from 0 in the order of their first sight and never go away.
 class SeriesTable {
  public:
+  /// No series.
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
+
   /// `limit`: how many series there may be before what is new is counted under `__other__`.
   SeriesTable(std::size_t label_count, std::size_t limit)
       : label_count_(label_count), limit_(limit) {}
@@ -58,8 +61,6 @@ class SeriesTable {
   [[nodiscard]] std::string text(std::size_t series, std::size_t label) const;
 
  private:
-  static constexpr std::uint32_t none = ~std::uint32_t{0};
-
   [[nodiscard]] std::uint32_t find(std::span<const LabelCode> codes) const;
   void grow();
 

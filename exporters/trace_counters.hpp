@@ -2,6 +2,7 @@
 // occurred.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -22,6 +23,10 @@ class TraceCounters : public trace::RecordSink {
     ++records_;
     if (record.has_time) last_time_ns_ = record.time_ns;
   }
+  void on_tallied(std::uint64_t records, std::optional<std::int64_t> last_ns) override {
+    records_ += records;
+    if (last_ns) last_time_ns_ = last_ns;
+  }
   void on_loss(std::uint64_t count) override {
     ++losses_;
     lost_events_ += count;
@@ -31,8 +36,13 @@ class TraceCounters : public trace::RecordSink {
   [[nodiscard]] std::uint64_t count(trace::EventIndex event) const {
     return event < counts_.size() ? counts_[event] : 0;
   }
-  /// Counts by event index. Shorter than the EventTable when its last events never occurred.
+  /// Counts by event index. May be shorter than the EventTable when its last events never occurred.
   [[nodiscard]] std::span<const std::uint64_t> counts() const { return counts_; }
+  /// The counters of the first `size` events, to be added to; see on_tallied.
+  [[nodiscard]] std::span<std::uint64_t> counts_of(std::size_t size) {
+    if (counts_.size() < size) counts_.resize(size);
+    return std::span(counts_).first(size);
+  }
   [[nodiscard]] std::uint64_t records() const { return records_; }
   /// The time of the last record that had one, on the clock of its source; see trace::Record.
   [[nodiscard]] std::optional<std::int64_t> last_time_ns() const { return last_time_ns_; }

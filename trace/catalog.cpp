@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <unordered_set>
 #include <utility>
 
 #include "base/unique_fd.hpp"
@@ -79,7 +79,11 @@ Result<std::string> read_file(const std::string& path) {
 Result<Catalog> Catalog::parse(std::string_view text) {
   Catalog catalog;
   Problems problems;
-  std::unordered_set<std::string> seen;
+  // Room for all, so that the index can hold views of their names at once. A line is two events at
+  // most.
+  catalog.events_.reserve(
+      2 * std::min(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1,
+                   events_max));
   std::size_t line_number = 0;
   while (!text.empty() && catalog.events_.size() < events_max) {
     ++line_number;
@@ -97,8 +101,9 @@ Result<Catalog> Catalog::parse(std::string_view text) {
       continue;
     }
     for (auto& event : *events) {
-      if (seen.insert(event.name).second) {
+      if (!catalog.index_.contains(event.name)) {
         catalog.events_.push_back(std::move(event));
+        catalog.index_.emplace(catalog.events_.back().name, catalog.events_.size() - 1);
       } else {
         problems.add(line_number, "event " + excerpt(event.name) + " is described twice");
       }
@@ -111,8 +116,6 @@ Result<Catalog> Catalog::parse(std::string_view text) {
     const auto why = catalog.problems_.empty() ? "" : " (" + catalog.problems_.front() + ")";
     return Error{"no event described; name the trace-events-all file of this QEMU" + why};
   }
-  for (std::size_t i = 0; i < catalog.events_.size(); ++i)
-    catalog.index_.emplace(catalog.events_[i].name, i);
   return catalog;
 }
 

@@ -1,9 +1,13 @@
 // Decoder, Record, RecordSink: the border between trace bytes and everything that counts them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
 #include <string_view>
 
 #include "trace/event_table.hpp"
@@ -29,7 +33,8 @@ struct Record {
 
 /// The value of one argument. Integers and pointers are the 64 bits that the `simple` backend
 /// stores: the C value cast to uint64_t, so signed types are sign-extended to 64 bits. Strings are
-/// views into the record.
+/// views into the record. Of the two members the one that the argument's kind does not use is
+/// unspecified.
 struct Value {
   std::uint64_t bits = 0;
   std::string_view text;
@@ -60,6 +65,22 @@ inline constexpr std::size_t decode_error_count = 6;
 /// The label value, for instance "bad_record".
 [[nodiscard]] std::string_view to_string(DecodeError error);
 
+/// The least and the greatest of some times, as in Record.
+struct TimeSpan {
+  std::int64_t first_ns = std::numeric_limits<std::int64_t>::max();
+  std::int64_t last_ns = std::numeric_limits<std::int64_t>::min();
+
+  [[nodiscard]] bool empty() const { return last_ns < first_ns; }
+  void include(std::int64_t time_ns) {
+    first_ns = std::min(first_ns, time_ns);
+    last_ns = std::max(last_ns, time_ns);
+  }
+  void include(const TimeSpan& other) {
+    first_ns = std::min(first_ns, other.first_ns);
+    last_ns = std::max(last_ns, other.last_ns);
+  }
+};
+
 /// Totals since the decoder was made; restart() does not reset them.
 struct DecoderStats {
   std::uint64_t records = 0;  ///< Given to the sink.
@@ -70,7 +91,18 @@ struct DecoderStats {
   std::uint64_t resyncs = 0;  ///< How often decoding had to look for the next plausible record.
   std::uint64_t lost_bytes = 0;  ///< Bytes passed over by resyncs.
   std::array<std::uint64_t, decode_error_count> errors{};
-  bool saw_timestamps = false;  ///< At least one record had a time.
+  TimeSpan span;  ///< Of the records that had a time.
+};
+
+/// Counters of a sink, to which a decoder adds by itself what events of no further interest occur:
+/// most of a trace is of such events, and a call for each would take longer than decoding it.
+struct Tally {
+  std::span<std::uint64_t> counts;         ///< By event.
+  std::span<const std::uint16_t> readers;  ///< As many; 0 for an event that is only counted.
+
+  [[nodiscard]] bool only_counts(EventIndex event) const {
+    return event < counts.size() && readers[event] == 0;
+  }
 };
 
 /// Takes records as they are decoded.
@@ -78,6 +110,13 @@ class RecordSink {
  public:
   virtual ~RecordSink() = default;
   virtual void on_record(const Record& record) = 0;
+  /// What needs no on_record. Valid until the event table changes, or the sink's interests do.
+  virtual Tally tally() { return {}; }
+  /// So many records were added to the tally since it was asked for. `last_ns` is the time of the
+  /// last record of all, if it had one.
+  virtual void on_tallied(std::uint64_t records, std::optional<std::int64_t> last_ns) {
+    (void)records, (void)last_ns;
+  }
   /// QEMU lost `count` events (at least) before the next record, or bytes were lost (count 0):
   /// pairs in flight are void.
   virtual void on_loss(std::uint64_t count) = 0;

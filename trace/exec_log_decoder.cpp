@@ -242,7 +242,7 @@ bool ExecLogDecoder::decode_line(std::string_view line, RecordSink& sink) {
   record.payload = is.digits;
   record.decoder = this;
   ++stats_.records;
-  if (record.has_time) stats_.saw_timestamps = true;
+  if (record.has_time) stats_.span.include(record.time_ns);
   sink.on_record(record);
   return true;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "trace/log_prefix.hpp"
 
@@ -57,6 +58,7 @@ LogDecoder::LogDecoder(const EventTable& events, LogDecoderOptions options)
 
 std::size_t LogDecoder::decode(std::string_view bytes, RecordSink& sink) {
   refresh();
+  tally_ = sink.tally();
   const char* const begin = bytes.data();
   const char* const end = begin + bytes.size();
   const char* at = begin;
@@ -79,6 +81,7 @@ std::size_t LogDecoder::decode(std::string_view bytes, RecordSink& sink) {
     if (next == nullptr) break;
     at = next;
   }
+  sink.on_tallied(std::exchange(tallied_, 0), std::exchange(last_ns_, std::nullopt));
   return static_cast<std::size_t>(at - begin);
 }
 
@@ -100,7 +103,7 @@ const char* LogDecoder::decode_line(const char* at, const char* newline, const c
 }
 
 const char* LogDecoder::end_of_lines(const char* at, const char* newline, const char* end,
-                                     unsigned more) const {
+                                     unsigned more) {
   Record other;
   for (; more != 0; --more) {
     const char* const next = newline + 1;
@@ -123,10 +126,10 @@ void LogDecoder::decode_overlong(const char* at, const char* end, RecordSink& si
   emit(record, sink);
 }
 
-bool LogDecoder::parse_line(const char* at, const char* newline, Record& record) const {
+bool LogDecoder::parse_line(const char* at, const char* newline, Record& record) {
   if (at < newline && newline[-1] == '\r') --newline;
   LogPrefix prefix;
-  const char* name = parse_log_time(at, newline, prefix);
+  const char* name = times_.read(at, newline, prefix);
   const EventIndex* event = nullptr;
   const char* name_end = nullptr;
   const auto look_up = [&] {
@@ -155,8 +158,16 @@ bool LogDecoder::parse_line(const char* at, const char* newline, Record& record)
 
 void LogDecoder::emit(const Record& record, RecordSink& sink) {
   ++stats_.records;
-  if (record.has_time) stats_.saw_timestamps = true;
-  sink.on_record(record);
+  if (record.has_time) {
+    stats_.span.include(record.time_ns);
+    last_ns_ = record.time_ns;
+  }
+  if (tally_.only_counts(record.event)) {
+    ++tally_.counts[record.event];
+    ++tallied_;
+  } else {
+    sink.on_record(record);
+  }
 }
 
 void LogDecoder::restart() {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "trace/decoder.hpp"
 #include "trace/event_table.hpp"
 #include "trace/format_scanner.hpp"
+#include "trace/log_prefix.hpp"
 
 namespace qemon::trace {
 
@@ -74,17 +76,21 @@ class LogDecoder final : public Decoder {
   const char* decode_line(const char* at, const char* newline, const char* end, RecordSink& sink);
   void decode_overlong(const char* at, const char* end, RecordSink& sink);
   /// Fills in `record`, its payload reaching to `newline`. False if this is no trace line.
-  bool parse_line(const char* at, const char* newline, Record& record) const;
+  bool parse_line(const char* at, const char* newline, Record& record);
   /// Where a record of 1 + `more` lines ends that begins with [at, newline); nullptr if that is not
   /// to be seen yet.
   [[nodiscard]] const char* end_of_lines(const char* at, const char* newline, const char* end,
-                                         unsigned more) const;
+                                         unsigned more);
   void emit(const Record& record, RecordSink& sink);
   void count(DecodeError error) { ++stats_.errors[static_cast<std::size_t>(error)]; }
 
   const EventTable& events_;
   NameIndex names_;
+  LogTimeReader times_;
   DecoderStats stats_;
+  Tally tally_;  ///< The sink's, during decode().
+  std::uint64_t tallied_ = 0;
+  std::optional<std::int64_t> last_ns_;
   bool skipping_;  ///< Everything up to the next newline is to be passed over.
 
   static constexpr std::uint32_t never = ~std::uint32_t{0};

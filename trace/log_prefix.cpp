@@ -1,5 +1,6 @@
 #include "trace/log_prefix.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -131,6 +132,36 @@ const char* parse_log_time(const char* at, const char* end, LogPrefix& prefix) {
   if (at == end || !is_digit(*at)) return at;
   const char* const next = parse_thread_time(at, end, prefix);
   return next != at ? next : parse_iso_time(at, end, prefix);
+}
+
+const char* LogTimeReader::read_anew(const char* at, const char* end, LogPrefix& prefix) {
+  const char* const next = parse_log_time(at, end, prefix);
+  if (next == at) return at;
+  const auto* const point = static_cast<const char*>(std::memchr(
+      at, '.', std::min<std::size_t>(static_cast<std::size_t>(next - at), text_max + 1)));
+  const auto size = point == nullptr ? 0 : static_cast<std::size_t>(point - at);
+  if (size < text_min || size > text_max) return next;
+  middle_at_ = static_cast<std::uint8_t>(std::min<std::size_t>(8, size - 8));
+  last_at_ = static_cast<std::uint8_t>(size - 8);
+  first_ = load(at);
+  middle_ = load(at + middle_at_);
+  last_ = load(at + last_at_);
+  is_iso_ = next[-1] == ' ';
+  whole_seconds_ = prefix;
+  whole_seconds_.time_ns -= prefix.time_ns % second_ns;
+  return next;
+}
+
+/// The text before the point is that of the line before.
+const char* LogTimeReader::read_fraction(const char* at, const char* end, LogPrefix& prefix) {
+  const char* const point = at + last_at_ + 8;
+  const std::uint64_t fraction = (load_eight(point) << 8) & ~std::uint64_t{0xffff};
+  const bool whole = point[0] == '.' && leading_digits(fraction) == 8 &&
+                     (is_iso_ ? point[7] == 'Z' && point[8] == ' ' : point[7] == ':');
+  if (!whole) return read_anew(at, end, prefix);
+  prefix = whole_seconds_;
+  prefix.time_ns += static_cast<std::int64_t>(join_eight(fraction)) * 1000;
+  return point + (is_iso_ ? 9 : 8);
 }
 
 const char* parse_log_program(const char* at, const char* end, LogPrefix& prefix) {

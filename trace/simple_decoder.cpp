@@ -82,10 +82,7 @@ void SimpleDecoder::set_not_before(std::int64_t time_ns) {
 
 bool SimpleDecoder::arguments(const Record& record, Arguments& into) const {
   if (!sound_) return false;
-  const auto layout = stream_.layout(record.event);
-  into.count = layout.count;
-  return SimpleStream::walk(layout, record.payload,
-                            [&into](std::size_t i, const Value& value) { into.values[i] = value; });
+  return SimpleStream::read(stream_.layout(record.event), record.payload, into);
 }
 
 /// The header. Returns what is done with; the state stays `start` while more bytes are needed.
@@ -153,25 +150,41 @@ std::size_t SimpleDecoder::decode_in_sync(std::string_view bytes, std::size_t at
 std::size_t SimpleDecoder::decode_plain_events(std::string_view bytes, RecordSink& sink) {
   if (!stream_.has_records() || !settled_) return 0;
   const auto events = stream_.plain_events();
+  const Tally tally = sink.tally();
+  std::uint64_t records = 0, seen = 0;
+  std::int64_t last_ns = 0;
+  const std::int64_t not_before_ns = not_before_ns_;
+  TimeSpan span;
   const char* at = bytes.data();
   std::size_t left = bytes.size();
   if (left < event_head_bytes || !events.is_plain(at, stream_.last_time())) return 0;
-  stats_.saw_timestamps = true;
   for (;;) {
     const std::size_t size = type_bytes + load<std::uint32_t>(at + 24);
     const auto time_ns = load<std::int64_t>(at + 16);
-    if (left < size + event_head_bytes || time_ns < not_before_ns_) break;
+    if (left < size + event_head_bytes || time_ns < not_before_ns) break;
     const auto slot = events.slots[load<std::uint64_t>(at + 8)];
     const std::string_view payload(at + event_head_bytes, size - event_head_bytes);
     if (slot.expected == SimpleStream::with_strings &&
         !SimpleStream::fits(stream_.layout(slot.event), payload))
       break;
     if (!events.is_plain(at + size, time_ns)) break;
-    stream_.set_last_time(time_ns);
-    ++stats_.records;
-    sink.on_record(Record{slot.event, true, time_ns, events.pid, payload, this});
+    span.include(time_ns);
+    last_ns = time_ns;
+    ++records;
+    if (tally.only_counts(slot.event)) {
+      ++tally.counts[slot.event];
+    } else {
+      ++seen;
+      sink.on_record(Record{slot.event, true, time_ns, events.pid, payload, this});
+    }
     at += size;
     left -= size;
+  }
+  if (records > 0) {
+    stats_.records += records;
+    stats_.span.include(span);
+    stream_.set_last_time(last_ns);
+    sink.on_tallied(records - seen, last_ns);
   }
   return bytes.size() - left;
 }
@@ -221,7 +234,7 @@ void SimpleDecoder::emit(const Item& item, std::string_view payload, bool sound,
       !SimpleStream::fits(stream_.layout(item.event), payload))
     ++mismatches_;
   ++stats_.records;
-  stats_.saw_timestamps = true;
+  stats_.span.include(item.time_ns);
   sink.on_record(record);
   sound_ = true;
 }

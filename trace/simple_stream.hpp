@@ -107,16 +107,20 @@ class SimpleStream {
   /// another record begins within it, right where the catalog says that this one ends.
   [[nodiscard]] bool is_overlong(const Item& item, const char* at, std::size_t left) const;
 
-  /// Gives each argument in `payload` to `take(index, value)`; false if they are not described or
-  /// do not fill it exactly.
-  template <typename Take>
-  static bool walk(Layout layout, std::string_view payload, Take take);
+  /// The arguments in `payload`; false if they are not described or do not fill it exactly.
+  [[nodiscard]] static bool read(Layout layout, std::string_view payload, Arguments& into);
   /// Whether the arguments can be what the layout says.
   [[nodiscard]] static bool fits(Layout layout, std::string_view payload) {
-    return walk(layout, payload, [](std::size_t, const Value&) {});
+    const auto ignore = [](std::size_t, auto) {};
+    return walk(layout, payload, ignore, ignore);
   }
 
  private:
+  /// Gives numbers to `take_number(index, bits)` and strings to `take_text(index, text)`.
+  template <typename TakeNumber, typename TakeText>
+  static bool walk(Layout layout, std::string_view payload, TakeNumber take_number,
+                   TakeText take_text);
+
   static constexpr EventIndex no_event = ~EventIndex{0};
 
   [[nodiscard]] static bool is_near(std::int64_t time_ns, std::int64_t last_ns);
@@ -189,21 +193,35 @@ inline bool SimpleStream::PlainEvents::is_plain(const char* head, std::int64_t l
          is_near(load<std::int64_t>(head + 16), last_ns);
 }
 
-template <typename Take>
-bool SimpleStream::walk(Layout layout, std::string_view payload, Take take) {
+inline bool SimpleStream::read(Layout layout, std::string_view payload, Arguments& into) {
+  into.count = layout.count;
+  if (layout.strings == 0) {
+    if (payload.size() != layout.count * sizeof(std::uint64_t)) return false;
+    for (std::size_t i = 0; i < layout.count; ++i)
+      into.values[i].bits = simple::load<std::uint64_t>(payload.data() + i * sizeof(std::uint64_t));
+    return layout.described;
+  }
+  return walk(
+      layout, payload, [&into](std::size_t i, std::uint64_t bits) { into.values[i].bits = bits; },
+      [&into](std::size_t i, std::string_view text) { into.values[i].text = text; });
+}
+
+template <typename TakeNumber, typename TakeText>
+bool SimpleStream::walk(Layout layout, std::string_view payload, TakeNumber take_number,
+                        TakeText take_text) {
   const char* at = payload.data();
   std::size_t left = payload.size();
   for (std::size_t i = 0; i < layout.count; ++i) {
     std::size_t size = sizeof(std::uint64_t);
     if ((layout.strings >> i & 1U) == 0) {
       if (left < size) return false;
-      take(i, Value{simple::load<std::uint64_t>(at), {}});
+      take_number(i, simple::load<std::uint64_t>(at));
     } else {
       size = sizeof(std::uint32_t);
       if (left < size) return false;
       const std::size_t length = simple::load<std::uint32_t>(at);
       if (left - size < length) return false;
-      take(i, Value{0, {at + size, length}});
+      take_text(i, std::string_view(at + size, length));
       size += length;
     }
     at += size;

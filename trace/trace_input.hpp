@@ -27,7 +27,7 @@ class TraceInput {
   TraceInput& operator=(TraceInput&&) noexcept;
   ~TraceInput();
 
-  /// Reads the next bytes, at most `into.size()`, which should be 1 MiB or more; 0 at the end. An
+  /// Reads the next bytes, at most `into.size()`, which should not be small; 0 at the end. An
   /// Error comes after all bytes that could be read before it, and again at every further call.
   [[nodiscard]] Result<std::size_t> read(std::span<char> into);
 

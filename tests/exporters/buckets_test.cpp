@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "exporters/yaml_document.hpp"
 
@@ -30,7 +32,7 @@ TEST(Buckets, OfLatenciesGoFromTenMicrosecondsToFiveSeconds) {
 }
 
 TEST(Buckets, FindTheFirstBoundThatIsNotLess) {
-  const Buckets buckets{{10, 20}};
+  const BucketFinder buckets(Buckets{{10, 20}});
 
   EXPECT_EQ(buckets.find(std::numeric_limits<std::int64_t>::min()), 0U);
   EXPECT_EQ(buckets.find(10), 0U);
@@ -38,6 +40,35 @@ TEST(Buckets, FindTheFirstBoundThatIsNotLess) {
   EXPECT_EQ(buckets.find(20), 1U);
   EXPECT_EQ(buckets.find(21), 2U);
   EXPECT_EQ(buckets.find(std::numeric_limits<std::int64_t>::max()), 2U);
+}
+
+TEST(Buckets, AreFoundWhateverTheirBounds) {
+  const std::vector<std::vector<std::int64_t>> all{
+      {},
+      {0},
+      {-100, -7, 0, 1},
+      {1, 2, 3, 4, 5, 6, 7, 8, 9},
+      {512, 1024, 2048},
+      {511, 513, 1025},
+      {std::numeric_limits<std::int64_t>::max() - 1, std::numeric_limits<std::int64_t>::max()},
+      default_latency_buckets().bounds};
+  for (const auto& bounds : all) {
+    const BucketFinder buckets(Buckets{bounds});
+    std::vector<std::int64_t> values{std::numeric_limits<std::int64_t>::min(),
+                                     std::numeric_limits<std::int64_t>::max(), -1, 0, 1};
+    for (unsigned shift = 0; shift < 63; ++shift)
+      for (const std::int64_t near : {-1, 0, 1})
+        values.push_back((std::int64_t{1} << shift) + near);
+    for (const auto bound : bounds) {
+      values.push_back(bound);
+      values.push_back(bound - 1);
+      if (bound != std::numeric_limits<std::int64_t>::max()) values.push_back(bound + 1);
+    }
+    for (const auto value : values) {
+      const auto expected = std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin();
+      EXPECT_EQ(buckets.find(value), static_cast<std::size_t>(expected)) << value;
+    }
+  }
 }
 
 TEST(Buckets, MayBeListed) {

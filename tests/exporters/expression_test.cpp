@@ -41,8 +41,11 @@ std::string evaluate(std::string_view text, std::string_view event,
   if (!bound) return bound.error().detail;
   trace::Arguments arguments;
   for (const auto value : values) arguments.values[arguments.count++].bits = value;
-  Integer result = 0;
+  Integer result = 0, exact = 0;
   const auto error = bound->evaluate(arguments, result);
+  // The shortcut for small numbers must make no difference.
+  EXPECT_EQ(bound->evaluate_exactly(arguments, exact), error) << text;
+  EXPECT_TRUE(error != EvaluationError::none || result == exact) << text;
   return error == EvaluationError::none ? to_text(result) : std::string(to_string(error));
 }
 

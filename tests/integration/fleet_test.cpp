@@ -175,7 +175,8 @@ TEST_P(Fleet, PutsBackWhenItIsAttachedAgainWhatItCouldNotWhenItWasDetached) {
   ASSERT_TRUE(
       wait_until([&] { return daemon.log().find("left on, because") != std::string::npos; }));
   vm.process().signal(SIGCONT);
-  ASSERT_TRUE(vm.monitor().event_enabled("virtio_blk_handle_read"));
+  // QEMU may still do what it was told before the connection ended, or not.
+  vm.monitor().set_event("virtio_blk_handle_read", true);
   ASSERT_EQ(daemon.qemon({"vm", "attach", "bob", vm.address()}).status, ExitStatus{});
 
   ASSERT_TRUE(daemon.wait_attached("bob"));

@@ -4,7 +4,8 @@
 #   install-packages.sh demo      to build it and run demo.sh
 #   install-packages.sh test      to build it and run test.sh
 #   install-packages.sh all       to build it and run test.sh --all
-#   install-packages.sh --list build|demo|test|all   prints the list and installs nothing
+#   install-packages.sh bench     to build it and run tests/bench/compare.sh and its neighbours
+#   install-packages.sh --list build|demo|test|all|bench   prints the list and installs nothing
 # Needs root or sudo only if something is missing.
 set -euo pipefail
 export LC_ALL=C
@@ -20,7 +21,7 @@ demo_packages=(qemu-system-x86 binutils curl)
 test_packages=(
   git python3 curl acl systemd binutils libgtest-dev libgmock-dev
   'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'clang-14|clang'
-  man-db mandoc zsh fish
+  man-db mandoc zsh fish valgrind
   # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend.
   qemu-system-x86 dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev
 )
@@ -29,6 +30,8 @@ command -v node >/dev/null || test_packages+=(nodejs)
 command -v npm >/dev/null || test_packages+=(npm)
 # Of the Debian packages: to check them, and to make a machine that they are installed in.
 all_packages=(lintian debootstrap e2fsprogs)
+# Of tests/bench: to compare with, and to measure.
+bench_packages=(python3 mtail libbenchmark-dev)
 
 main() {
   local list=false
@@ -42,7 +45,8 @@ main() {
     demo) wanted+=("${demo_packages[@]}") ;;
     test) wanted+=("${test_packages[@]}") ;;
     all) wanted+=("${test_packages[@]}" "${all_packages[@]}") ;;
-    *) die "unknown argument '$1': use build, demo, test or all" ;;
+    bench) wanted+=("${test_packages[@]}" "${bench_packages[@]}") ;;
+    *) die "unknown argument '$1': use build, demo, test, all or bench" ;;
   esac
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     die "this is not a Debian system; install the equivalents of: ${wanted[*]} libboost-dev (1.81 or newer)"
