@@ -20,6 +20,9 @@ if(NOT QEMON_SANITIZE)
   set(hardening -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -Werror=format-security)
   target_compile_options(qemon_options INTERFACE "$<$<CONFIG:Release,RelWithDebInfo>:${hardening}>")
   target_link_options(qemon_options INTERFACE "$<$<CONFIG:Release,RelWithDebInfo>:LINKER:-z,relro,-z,now>")
+  # A program that is always in memory is without the functions that nobody calls.
+  target_compile_options(qemon_options INTERFACE "$<$<CONFIG:Release,RelWithDebInfo>:-ffunction-sections;-fdata-sections>")
+  target_link_options(qemon_options INTERFACE "$<$<CONFIG:Release,RelWithDebInfo>:LINKER:--gc-sections>")
 endif()
 if(QEMON_SANITIZE)
   # With sanitizers g++ 12 takes the unused alternative of a variant for an uninitialized one (its manual warns of that),

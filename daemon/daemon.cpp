@@ -15,7 +15,9 @@
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -92,17 +94,19 @@ void remove_left_trace_files(const std::string& folder) {
     if (file.path().extension() == ".trace") std::filesystem::remove(file.path(), failed);
 }
 
+constexpr std::size_t read_buffer_bytes = 2 * trace::decode_bytes_max;
+
 class Daemon {
  public:
   explicit Daemon(const Config& config)
       : config_(config),
-        read_buffer_(trace::decode_bytes_max * 2),
+        read_buffer_(new char[read_buffer_bytes]),
         environment_{catalogs_,
                      event_names_,
                      command_sets_,
                      texts_,
                      packs_,
-                     read_buffer_,
+                     std::span(read_buffer_.get(), read_buffer_bytes),
                      config.runtime_directory + "/trace",
                      config.trace_space_bytes.value_or(0),
                      nullptr,
@@ -318,7 +322,7 @@ class Daemon {
   Config config_;
   asio::io_context context_{1};
   std::optional<Journal> journal_;
-  std::vector<char> read_buffer_;
+  std::unique_ptr<char[]> read_buffer_;  // Not filled with zeros: memory is taken when it is used.
   CatalogFinder catalogs_;
   trace::EventNamesPool event_names_;
   SharedPool<std::set<std::string>> command_sets_;
