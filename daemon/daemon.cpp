@@ -116,8 +116,8 @@ class Daemon {
                        if (environment_.annotate) environment_.annotate(std::move(annotation));
                      }),
         control_(fleet_, packs_, experiments_, marks_, policy_of(config)),
-        web_(fleet_.vms(), page_),
-        server_(context_.get_executor()),
+        web_(context_.get_executor(), fleet_.vms(), page_),
+        server_(context_.get_executor(), limits_of_this_process()),
         signals_(context_),
         hangups_(context_, SIGHUP),
         service_(context_.get_executor()),
