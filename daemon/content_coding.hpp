@@ -24,7 +24,7 @@ class GzipWriter {
   GzipWriter& operator=(const GzipWriter&) = delete;
 
   /// Takes the next piece, and adds what can be told of it already to `compressed`. As much as
-  /// `piece_bytes` takes about half a millisecond.
+  /// `piece_bytes` takes a fraction of a millisecond.
   void add(std::string_view piece, std::string& compressed) { deflate(piece, false, compressed); }
   /// Adds the rest. Nothing may be added to this writer after it.
   void finish(std::string& compressed) { deflate({}, true, compressed); }

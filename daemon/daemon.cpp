@@ -46,7 +46,9 @@ namespace asio = boost::asio;
 Result<void> make_directory(const std::string& path, mode_t mode) {
   std::error_code failed;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), failed);
-  if (failed) return Error{path + ": cannot be made: " + failed.message(), failed};
+  if (failed)
+    return Error{path + ": cannot be made (choose another with --runtime-dir): " + failed.message(),
+                 failed};
   if (::mkdir(path.c_str(), mode) == 0) {
     // Whatever the umask was.
     if (::chmod(path.c_str(), mode) != 0) return system_error(errno, path);

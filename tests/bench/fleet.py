@@ -7,8 +7,8 @@
                          [--recording tests/data/qmp-7.2-kvm.jsonl.gz] [--seconds 30] [--churn 10]
 
 What is promised for 1,000 VMs: no missed poll, under one core and 300 MB, /metrics of 200 series each in under 300 ms and 50 MB,
-plain and by gzip, and 100 VMs coming and going a second leave nothing behind. The fakes need a core of their own; on a machine with fewer than four the figures of
-time are an upper bound. Exits with 0 whatever they are.
+plain and by gzip, and 100 VMs coming and going a second leave nothing behind. The fakes need a core of their own; on a machine
+with fewer than four the figures of time are an upper bound. Exits with 0 whatever they are.
 """
 import argparse
 import gzip
