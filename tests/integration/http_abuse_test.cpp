@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <filesystem>
+#include <iterator>
 #include <memory>
 
 #include "tests/support/daemon.hpp"
@@ -334,6 +335,25 @@ TEST_F(HttpAbuse, VmsAndCommandsGoOnWithFewDescriptors) {
   EXPECT_TRUE(wait_until([&] { return up() == 3; }));
   fakes.add("vm3");
   EXPECT_TRUE(wait_until([&] { return up() == 4; }));
+}
+
+/// The limit of a process can be lowered while it runs, and then accepting fails.
+TEST_F(HttpAbuse, ConnectionsThatDoNothingGiveUpTheirDescriptors) {
+  start();
+  const auto pid = daemon->process().pid();
+  const auto files = std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd");
+  const auto open = static_cast<rlim_t>(std::distance(begin(files), end(files)));
+  rlimit limit{};
+  ASSERT_EQ(::prlimit(pid, RLIMIT_NOFILE, nullptr, &limit), 0);
+  limit.rlim_cur = open + 10;
+  ASSERT_EQ(::prlimit(pid, RLIMIT_NOFILE, &limit, nullptr), 0);
+
+  std::vector<std::unique_ptr<RawClient>> idle;
+  for (int i = 0; i < 60; ++i) idle.push_back(std::make_unique<RawClient>(daemon->tcp_address()));
+
+  expect_others_are_served();
+  EXPECT_GE(figure("qemond_http_accept_failures_total"), 1);
+  EXPECT_GE(figure("qemond_http_evictions_total"), 40);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 usage: http_clients_test.py BIN_DIR"""
 import contextlib
 import gzip
+import itertools
 import json
 import pathlib
 import re
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -28,9 +30,9 @@ class Clients(unittest.TestCase):
     def setUpClass(cls):
         cls.cleanups = contextlib.ExitStack()
         cls.folder = pathlib.Path(cls.cleanups.enter_context(tempfile.TemporaryDirectory()))
-        fake = cls.cleanups.enter_context(FakeQemu(BIN, cls.folder / "vms", "kvm"))
+        cls.fake = cls.cleanups.enter_context(FakeQemu(BIN, cls.folder / "vms", "kvm"))
         for number in range(VMS):
-            fake.tell(f"add vm{number}")
+            cls.fake.tell(f"add vm{number}")
         cls.control = cls.folder / "control.sock"
         log = cls.cleanups.enter_context(open(cls.folder / "log", "wb"))
         cls.qemond = subprocess.Popen([BIN / "qemond", "--listen", "127.0.0.1:0", "--runtime-dir", cls.folder, "--discover",
@@ -94,6 +96,34 @@ class Clients(unittest.TestCase):
 
         # Until each collector has had its first turn, series appear in between.
         self.wait(lambda: shape(self.scrape()) == shape(self.scrape("--compressed")))
+
+    def test_pages_are_whole_while_vms_come_and_go(self):
+        over = threading.Event()
+
+        def come_and_go():
+            for number in itertools.count():
+                self.fake.tell(f"add guest{number}")
+                if number >= 5:
+                    self.fake.tell(f"remove guest{number - 5}")
+                if over.is_set():
+                    for left in range(max(0, number - 4), number + 1):
+                        self.fake.tell(f"remove guest{left}")
+                    return
+
+        churn = threading.Thread(target=come_and_go)
+        churn.start()
+        try:
+            for number in range(60):
+                text = self.scrape(*["--compressed"] * (number % 2))
+                self.assertTrue(text.endswith("\n"))
+                names = re.findall(r"(?m)^# TYPE (\S+) ", text)
+                self.assertEqual(len(names), len(set(names)), "a family is there twice")
+                series = [line.rsplit(" ", 1)[0] for line in text.splitlines() if not line.startswith("#")]
+                self.assertEqual(len(series), len(set(series)), "a series is there twice")
+                self.assertEqual(len(re.findall(r'(?m)^qemu_up\{vm="vm\d+"\} 1$', text)), VMS)
+        finally:
+            over.set()
+            churn.join()
 
     def test_which_coding_is_chosen(self):
         for accepted, coding in (("gzip", "gzip"), ("GZIP", "gzip"), ("x-gzip", "gzip"), ("deflate, gzip, br", "gzip"), ("*", "gzip"),
