@@ -99,10 +99,17 @@ asio::awaitable<bool> HttpSession::receive(Exchange& exchange) {
   if (!begun || closed_) co_return false;
   stream_.expires_never();
   cancel_at(Clock::now() + context_.limits.read_max);
-  const beast::error_code error = co_await read(exchange);
+  beast::error_code error;
+  std::exception_ptr failure;
+  try {
+    error = co_await read(exchange);
+  } catch (...) {
+    failure = std::current_exception();
+  }
   deadline_.cancel();
   // Its handler uses this session, which must not end before it.
   while (deadline_pending_) co_await asio::post(stream_.get_executor(), asio::use_awaitable);
+  if (failure) std::rethrow_exception(failure);
   if (closed_) co_return false;
   if (error && !exchange.refused) {
     const auto unread = buffer_.data();
@@ -231,7 +238,7 @@ asio::awaitable<bool> HttpSession::send(HttpResponse response, const Exchange& e
 }
 
 void HttpSession::release_body() {
-  if (body_under_way_ != nullptr) context_.bodies.remove(*std::exchange(body_under_way_, nullptr));
+  if (body_under_way_ != nullptr) context_.bodies.remove(std::exchange(body_under_way_, nullptr));
 }
 
 /// Closing while there is something that the client sent and nobody read would reset the

@@ -23,18 +23,25 @@ namespace qemon::daemon {
 class BodiesUnderWay {
  public:
   void add(const std::string& body) {
-    if (++readers_[&body] == 1) bytes_ += body.size();
+    Entry& entry = entries_[&body];
+    entry.bytes = body.size();
+    if (++entry.readers == 1) bytes_ += entry.bytes;
   }
-  void remove(const std::string& body) {
-    const auto found = readers_.find(&body);
-    if (--found->second > 0) return;
-    bytes_ -= body.size();
-    readers_.erase(found);
+  /// One of its readers has it, or will not get it. It need not be there any more.
+  void remove(const std::string* body) {
+    const auto found = entries_.find(body);
+    if (--found->second.readers > 0) return;
+    bytes_ -= found->second.bytes;
+    entries_.erase(found);
   }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
-  std::unordered_map<const std::string*, std::size_t> readers_;
+  struct Entry {
+    std::size_t readers = 0;
+    std::size_t bytes = 0;
+  };
+  std::unordered_map<const std::string*, Entry> entries_;
   std::size_t bytes_ = 0;
 };
 
@@ -64,6 +71,9 @@ class HttpSession {
 
   HttpSession(Stream::socket_type socket, std::optional<PeerCredentials> peer,
               HttpSessionContext& context);
+  HttpSession(const HttpSession&) = delete;
+  HttpSession& operator=(const HttpSession&) = delete;
+  ~HttpSession() { release_body(); }
 
   /// Serves requests in order until either side has had enough. The connection is closed when it
   /// returns.
