@@ -99,6 +99,8 @@ def read_table(path):
         number += text.count("\n") + 2
         if block and block[0].startswith("##"):
             group = read_block([line for line in block if line[0] != "#"], place, Case())
+            if group.said:
+                sys.exit(f"{place}: a ## block says nothing: an empty line is missing")
             found.append((block, None))
         elif not block or all(line[0] == "#" for line in block):
             found.append((block, None))
