@@ -29,6 +29,7 @@ class ScrapePagesTest : public testing::Test {
     page_.add_source([this] {
       ++begun_;
       std::vector<exporters::MetricsPage::Writer> writers;
+      writers.reserve(static_cast<std::size_t>(parts_));
       for (int part = 0; part < parts_; ++part)
         writers.emplace_back([this, part, number = begun_](std::string& text) {
           if (fails_) throw std::bad_alloc();

@@ -348,8 +348,8 @@ TEST_F(HttpAbuse, ConnectionsThatDoNothingGiveUpTheirDescriptors) {
   limit.rlim_cur = open + 10;
   ASSERT_EQ(::prlimit(pid, RLIMIT_NOFILE, &limit, nullptr), 0);
 
-  std::vector<std::unique_ptr<RawClient>> idle;
-  for (int i = 0; i < 60; ++i) idle.push_back(std::make_unique<RawClient>(daemon->tcp_address()));
+  std::vector<std::unique_ptr<RawClient>> idle(60);
+  for (auto& client : idle) client = std::make_unique<RawClient>(daemon->tcp_address());
 
   expect_others_are_served();
   EXPECT_GE(figure("qemond_http_accept_failures_total"), 1);
