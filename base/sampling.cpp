@@ -37,9 +37,9 @@ std::string time_text(std::chrono::milliseconds time) {
 
 Result<void> check_sampling(const Sampling& sampling) {
   if (sampling.period < sampling_period_min || sampling.period > sampling_period_max)
-    return Error{"the period of a sample must be 50ms to 60m"};
+    return Error{"must have a period of 50ms to 60m"};
   if (sampling.on < std::chrono::milliseconds(1) || sampling.on >= sampling.period)
-    return Error{"a sample must be at least 1ms and less than its period"};
+    return Error{"must be at least 1ms and less than its period"};
   return Result<void>();
 }
 

@@ -52,12 +52,21 @@ std::string command_name(const CLI::App& app) {
   return name;
 }
 
+/// Whether the last command so far is to be followed by one of its own.
+bool takes_command(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  return !at->get_subcommands([](const CLI::App*) { return true; }).empty();
+}
+
 /// A parse error as one line.
 std::string usage_problem(const CLI::ParseError& error, const CLI::App& app) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
     const std::vector<std::string> extras = app.remaining(true);
     const char* const what =
-        app.get_subcommands().empty() ? "unknown command" : "unexpected argument";
+        takes_command(app) && !extras.empty() && !extras.front().starts_with('-')
+            ? "unknown command"
+            : "unexpected argument";
     if (!extras.empty()) return what + (" '" + extras.front() + "'");
   }
   return error.what();

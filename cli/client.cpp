@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -93,6 +94,11 @@ class Exchange {
   }
   [[nodiscard]] unsigned status() const { return parser_.get().result_int(); }
   [[nodiscard]] const std::string& body() const { return parser_.get().body(); }
+  /// Other than what handlers say, which is JSON.
+  [[nodiscard]] bool is_text() const {
+    return status() >= 400 &&
+           parser_.get()[http::field::content_type] == "text/plain; charset=utf-8";
+  }
 
  private:
   void on_sent(beast::error_code) {
@@ -113,6 +119,13 @@ class Exchange {
 std::string seconds_text(std::chrono::milliseconds duration) {
   const auto count = duration.count();
   return count % 1000 == 0 ? std::to_string(count / 1000) + " s" : std::to_string(count) + " ms";
+}
+
+/// Why a request does not even get to what would answer it, for instance because it is too long.
+Error refusal_by_server(unsigned status, std::string_view line) {
+  const bool too_long = status == 413 || status == 414 || status == 431;
+  return Error{"qemond refuses: " + std::string(line) +
+               (too_long ? ": name fewer, or use a pattern" : "")};
 }
 
 /// The one line of {"error": "..."} in an answer that is not a success.
@@ -173,6 +186,10 @@ Result<Json> Client::request(const char* method, const std::string& target,
                  ": look at 'journalctl -u qemond'"};
 
   Json answer = Json::parse(exchange.body(), nullptr, false);
+  if (exchange.is_text()) {
+    const std::string_view line(exchange.body());
+    return refusal_by_server(exchange.status(), line.substr(0, line.find('\n')));
+  }
   if (exchange.status() < 200 || exchange.status() >= 300)
     return refusal(exchange.status(), answer);
   if (!answer.is_object()) return Error{strange};

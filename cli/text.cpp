@@ -110,6 +110,7 @@ std::string name_list(std::span<const std::string> names) {
 }
 
 Result<double> parse_duration(std::string_view text) {
+  constexpr double seconds_max = 10 * 365.25 * 86400;  // As qemond has it.
   const Error usage{
       "'" + printable(text) +
       "' is not a duration: give a number and a unit, for instance 500ms, 60s, 10m or 2h"};
@@ -134,6 +135,8 @@ Result<double> parse_duration(std::string_view text) {
   }
   if (!(seconds > 0))
     return Error{"'" + printable(text) + "' is no time at all: give a duration above 0"};
+  if (seconds > seconds_max)
+    return Error{"'" + printable(text) + "' is more than ten years: give a shorter one"};
   return seconds;
 }
 

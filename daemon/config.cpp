@@ -47,7 +47,8 @@ void complete(Config& config, OptionChecker& checker) {
   checker.check_listen(config.listen);
   if (lacks_url(config.grafana))
     checker.fail(
-        "grafana: it is not said where: give --grafana-url, for instance http://127.0.0.1:3000");
+        "grafana: it is not said where: give --grafana-url or its url, for instance "
+        "http://127.0.0.1:3000");
 }
 
 }  // namespace
@@ -285,7 +286,9 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config,
   add_lease(words, config, checker);
   complete(config, checker);
   const bool checks_packs = config.check_only && !config.pack_folders.empty();
-  if (config.vms.empty() && config.discovery.empty() && config.file.empty() && !checks_packs) {
+  const bool names_some = !words.vms.empty() || !words.discovery.empty();  // Wrongly, if at all.
+  if (config.vms.empty() && config.discovery.empty() && config.file.empty() && !names_some &&
+      !checks_packs) {
     checker.fail(
         "no VM to watch: give --vm NAME=ADDRESS, for instance --vm web1=unix:/run/vms/web1.qmp, or "
         "--discover or --config, or write " +

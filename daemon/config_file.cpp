@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "daemon/collector.hpp"
+#include "daemon/option_checker.hpp"
 #include "daemon/peer.hpp"
 #include "exporters/pack.hpp"
 #include "exporters/pack_library.hpp"
@@ -34,6 +35,10 @@ class FileReader {
       return;
     }
     text(file, "listen", config_.listen);
+    if (!config_.listen.empty() && !is_listen_address(config_.listen)) {
+      fail(*file.find("listen"), "listen: " + std::string(how_listen_addresses_look));
+      config_.listen.clear();
+    }
     text(file, "control_socket", config_.control_socket);
     text(file, "runtime_dir", config_.runtime_directory);
     text(file, "trace_events", config_.catalog);
@@ -63,7 +68,8 @@ class FileReader {
   void read_groups(const YamlNode& file, std::string_view key, std::vector<std::string>& into) {
     words(file, key, [&](const YamlNode& node) {
       if (!find_group(node.scalar))
-        fail(node, std::string(key) + ": there is no group \"" + node.scalar + "\" on this host");
+        fail(node, std::string(key) + ": there is no group \"" + node.scalar +
+                       "\" on this host: make it, or name another");
       into.push_back(node.scalar);
     });
   }
@@ -121,8 +127,9 @@ class FileReader {
     vm.endpoint = std::move(*endpoint);
     for (const auto& other : config_.vms) {
       if (!vm.name.empty() && other.name == vm.name)
-        fail(node, "name: " + vm.name + " is the name of another VM as well");
-      if (other.endpoint == vm.endpoint) fail(*address, "address: is that of another VM as well");
+        fail(node, "name: " + vm.name + " is the name of another VM as well: choose another");
+      if (other.endpoint == vm.endpoint)
+        fail(*address, "address: is that of another VM as well: each has a monitor of its own");
     }
     read_settings(node, vm.settings);
     config_.vms.push_back(std::move(vm));
@@ -160,7 +167,7 @@ class FileReader {
     text(node, "trace_events", settings.catalog);
     words(node, "packs", [&](const YamlNode& pack) {
       if (!exporters::is_pack_name(pack.scalar))
-        fail(pack, "packs: \"" + pack.scalar + "\" is no pack's name");
+        fail(pack, "packs: \"" + pack.scalar + "\" is no pack's name: see qemon pack list");
       settings.packs.insert(pack.scalar);
     });
     if (const auto* interval = node.find("poll_interval")) {
@@ -260,7 +267,9 @@ bool says_nothing(const std::string& text) {
 
 void read_config_file(const std::string& path, Config& config, Mistakes& mistakes) {
   const auto text = exporters::read_text_file(path);
-  if (!text) return mistakes.add(0, "cannot be read: " + text.error().detail);
+  if (!text)
+    return mistakes.add(
+        0, "cannot be read: " + text.error().detail + ": name a configuration file with --config");
   if (says_nothing(*text)) return;
   const auto document = exporters::parse_yaml(*text, mistakes);
   if (!document) return;

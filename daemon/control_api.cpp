@@ -261,7 +261,7 @@ HttpResponse ControlApi::release(const std::string& name, const HttpRequest& req
   const auto seconds = body.is_discarded() ? json::const_iterator() : body.find("seconds");
   if (body.is_discarded() || seconds == body.end() || !seconds->is_number() ||
       !(seconds->get<double>() > 0) || seconds->get<double>() > release_seconds_max) {
-    return refuse(400, "\"seconds\" must be more than 0 and at most 86400");
+    return refuse(400, "a monitor is lent for more than 0 s and at most 24 h: give another time");
   }
   const auto duration = std::chrono::milliseconds(std::llround(seconds->get<double>() * 1000));
   spdlog::info("{}: release seconds={} by={}", name, seconds->get<double>(),

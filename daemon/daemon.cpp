@@ -48,7 +48,9 @@ namespace asio = boost::asio;
 Result<void> make_directory(const std::string& path, mode_t mode) {
   std::error_code failed;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), failed);
-  if (failed) return Error{path + ": cannot be made: " + failed.message(), failed};
+  if (failed)
+    return Error{path + ": cannot be made (choose another with --runtime-dir): " + failed.message(),
+                 failed};
   if (::mkdir(path.c_str(), mode) == 0) {
     // Whatever the umask was.
     if (::chmod(path.c_str(), mode) != 0) return system_error(errno, path);
@@ -120,8 +122,8 @@ class Daemon {
                        if (environment_.annotate) environment_.annotate(std::move(annotation));
                      }),
         control_(fleet_, packs_, experiments_, marks_, policy_of(config)),
-        web_(fleet_.vms(), page_),
-        server_(context_.get_executor()),
+        web_(context_.get_executor(), fleet_.vms(), page_),
+        server_(context_.get_executor(), limits_of_this_process()),
         signals_(context_),
         hangups_(context_, SIGHUP),
         service_(context_.get_executor()),

@@ -11,6 +11,36 @@ namespace {
 const prometheus::Histogram::BucketBoundaries round_trip_buckets{
     1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5};
 
+void add_http_metrics(exporters::MetricsPage& page, const HttpServer& server) {
+  const auto add = [&](const char* name, const char* help, std::uint64_t HttpStats::*figure) {
+    page.add([&server, name, help, figure] {
+      auto family = exporters::counter_family(name, help);
+      exporters::add_sample(family, {}, server.stats().*figure);
+      return family;
+    });
+  };
+  add("qemond_http_requests_total", "HTTP requests, on TCP and on the control socket.",
+      &HttpStats::requests);
+  add("qemond_http_bad_requests_total",
+      "HTTP requests that were refused because they were wrong, too long or too slow.",
+      &HttpStats::bad_requests);
+  add("qemond_http_refusals_total",
+      "HTTP requests and connections that were answered with 503, because there were too many.",
+      &HttpStats::refusals);
+  add("qemond_http_evictions_total",
+      "HTTP connections that were ended to make room for others: those that sent no request, or "
+      "took a response slowly.",
+      &HttpStats::evictions);
+  add("qemond_http_accept_failures_total",
+      "Times that no HTTP connection could be accepted, for instance without file descriptors.",
+      &HttpStats::accept_failures);
+  page.add([&server] {
+    auto family = exporters::gauge_family("qemond_http_connections", "HTTP connections now.");
+    exporters::add_sample(family, {}, server.connections());
+    return family;
+  });
+}
+
 }  // namespace
 
 DaemonMetrics::DaemonMetrics()
@@ -26,18 +56,7 @@ void DaemonMetrics::add_to(exporters::MetricsPage& page, const HttpServer& serve
     auto families = registry_.Collect();
     return families.empty() ? prometheus::MetricFamily{} : std::move(families.front());
   });
-  page.add([&server] {
-    auto family = exporters::counter_family("qemond_http_requests_total",
-                                            "HTTP requests, on TCP and on the control socket.");
-    exporters::add_sample(family, {}, server.stats().requests);
-    return family;
-  });
-  page.add([&server] {
-    auto family = exporters::counter_family("qemond_http_bad_requests_total",
-                                            "HTTP requests that could not be understood.");
-    exporters::add_sample(family, {}, server.stats().bad_requests);
-    return family;
-  });
+  add_http_metrics(page, server);
   add_process_metrics(page);
 }
 

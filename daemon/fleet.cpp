@@ -77,6 +77,9 @@ Result<void> Fleet::attach(const std::string& name, const std::string& address) 
     return Error{"\"" + name + "\" cannot be a VM's name: use 1 to 64 letters, digits and _-.:@+"};
   auto endpoint = qmp::parse_endpoint(address);
   if (!endpoint) return endpoint.error();
+  if (endpoint->transport == qmp::Transport::unix_socket && !endpoint->path.starts_with('/'))
+    return Error{"monitor address \"" + address +
+                 "\": give an absolute path, since qemond runs in another folder"};
   if (find(name)) return Error{"there is a VM " + name + " already: choose another name"};
   for (const auto& vm : vms_) {
     if (vm->config().endpoint == *endpoint)

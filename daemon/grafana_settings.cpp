@@ -93,6 +93,10 @@ Result<GrafanaAddress> parse_grafana_url(std::string_view url) {
     if (plain && take_authority(address.authority, address)) return address;
     break;
   }
+  // Perhaps a password, which is not to be seen in a log.
+  if (url.find('@') != std::string_view::npos)
+    return Error{std::string("an address with a user in it is not taken: ") + how_urls_look +
+                 ", and the token in a file of its own"};
   return Error{"\"" + std::string(url) + "\" is no address of a Grafana: " + how_urls_look};
 }
 

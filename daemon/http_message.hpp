@@ -3,6 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,9 +23,9 @@ struct HttpRequest {
   std::vector<std::string>
       segments;  ///< The path's parts, split before decoding: {"v1", "vms", "web 1", "release"}.
   std::vector<std::pair<std::string, std::string>>
-      query;                 ///< Decoded, in the order of the request.
-  std::string content_type;  ///< As sent; empty if there is none.
-  std::string accept;
+      query;                    ///< Decoded, in the order of the request.
+  std::string content_type;     ///< As sent; empty if there is none.
+  std::string accept_encoding;  ///< Several lines of it are joined by commas.
   std::string body;
   std::optional<PeerCredentials> peer;  ///< On Unix sockets only.
 
@@ -36,6 +37,8 @@ struct HttpResponse {
   unsigned status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  /// Sent instead of `body` if it is set: of all responses that have the same one.
+  std::shared_ptr<const std::string> shared_body;
   std::vector<std::pair<std::string, std::string>>
       headers;  ///< Further ones, for instance {"Allow", "GET, HEAD"}.
 };

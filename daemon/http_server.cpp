@@ -3,14 +3,17 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/system/errc.hpp>
 #include <exception>
 #include <optional>
 #include <string_view>
@@ -41,6 +44,17 @@ constexpr std::string_view busy_answer =
 
 }  // namespace
 
+HttpLimits limits_of_this_process() {
+  constexpr std::size_t listeners = 2;
+  constexpr std::size_t connections_min = 4;
+  HttpLimits limits;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
+    limits.connections_max = std::clamp<std::size_t>(files.rlim_cur / 4 / listeners,
+                                                     connections_min, limits.connections_max);
+  return limits;
+}
+
 /// A listening socket with its connections. Owned by the server, and in its place until the server
 /// is destroyed.
 struct HttpServer::Listener {
@@ -48,13 +62,19 @@ struct HttpServer::Listener {
       : server(its_server),
         handler(std::move(its_handler)),
         acceptor(server.executor_),
-        rest(server.executor_) {}
+        rest(server.executor_),
+        context{
+            handler, server.limits_, server.stats_, {}, [this] { return make_room_for_body(); }} {}
 
   void start();
   void stop();
   asio::awaitable<void> accept_loop();
   void admit(Socket socket);
   [[nodiscard]] bool make_room();
+  bool make_room_for_body();
+  [[nodiscard]] HttpSession* longest_in(HttpSession::Phase phase);
+  [[nodiscard]] HttpSession* dispensable();
+  void evict(HttpSession& session) const;
   void prepare(int fd, std::optional<PeerCredentials>& peer) const;
 
   HttpServer& server;
@@ -64,8 +84,8 @@ struct HttpServer::Listener {
   std::optional<UnixListenSocket>
       file;  ///< Unix sockets only; its descriptor has moved to the acceptor.
   bool accepting = false;
-  std::uint64_t response_bytes = 0;  ///< Of bodies on their way at the moment.
-  std::list<HttpSession> sessions;   ///< A list, because their coroutines keep references.
+  HttpSessionContext context;
+  std::list<HttpSession> sessions;  ///< A list, because their coroutines keep references.
 };
 
 HttpServer::HttpServer(asio::any_io_executor executor, HttpLimits limits)
@@ -176,6 +196,10 @@ asio::awaitable<void> HttpServer::Listener::accept_loop() {
       continue;
     }
     ++server.stats_.accept_failures;
+    // Connections that do nothing must not keep descriptors from others, nor from the VMs.
+    const bool no_descriptor = error == boost::system::errc::too_many_files_open ||
+                               error == boost::system::errc::too_many_files_open_in_system;
+    if (no_descriptor && server.make_room_for_descriptor()) continue;
     rest.expires_after(accept_rest);
     co_await rest.async_wait(use_tuple);
   }
@@ -190,10 +214,13 @@ void HttpServer::Listener::admit(Socket socket) {
     // client sees the end.
     std::ignore = ::send(socket.native_handle(), busy_answer.data(), busy_answer.size(),
                          MSG_DONTWAIT | MSG_NOSIGNAL);
+    // What was not read would make the end a reset.
+    std::array<char, 16 * 1024> request;
+    std::ignore = ::recv(socket.native_handle(), request.data(), request.size(), MSG_DONTWAIT);
     return;
   }
-  const auto session = sessions.emplace(sessions.end(), std::move(socket), std::move(peer), handler,
-                                        server.limits_, server.stats_, response_bytes);
+  const auto session =
+      sessions.emplace(sessions.end(), std::move(socket), std::move(peer), context);
   asio::co_spawn(server.executor_, session->run(), [this, session](const std::exception_ptr&) {
     // An exception here is memory that ran out for one connection; it is over, and the others are
     // not concerned.
@@ -202,22 +229,59 @@ void HttpServer::Listener::admit(Socket socket) {
   });
 }
 
-/// True if there is room for one more connection, which may cost the one that has been waiting the
-/// longest.
+/// True if there is room for one more connection, which may cost another one.
 bool HttpServer::Listener::make_room() {
   const auto open =
       std::ranges::count_if(sessions, [](const HttpSession& s) { return !s.closed(); });
   if (static_cast<std::size_t>(open) < server.limits_.connections_max) return true;
+  HttpSession* const session = dispensable();
+  if (session == nullptr) return false;
+  evict(*session);
+  return true;
+}
+
+bool HttpServer::Listener::make_room_for_body() {
+  while (context.bodies.bytes() >= server.limits_.response_bytes_max) {
+    HttpSession* const session = longest_in(HttpSession::Phase::sending);
+    if (session == nullptr) return false;
+    evict(*session);
+  }
+  return true;
+}
+
+/// True if a connection, of whatever listener, has given up its descriptor.
+bool HttpServer::make_room_for_descriptor() {
+  for (Listener& listener : listeners_) {
+    if (HttpSession* const session = listener.dispensable()) {
+      listener.evict(*session);
+      return true;
+    }
+  }
+  return false;
+}
+
+/// The connection that may be ended for another one; nullptr if none may.
+HttpSession* HttpServer::Listener::dispensable() {
+  HttpSession* const session = longest_in(HttpSession::Phase::receiving);
+  return session != nullptr ? session : longest_in(HttpSession::Phase::sending);
+}
+
+HttpSession* HttpServer::Listener::longest_in(HttpSession::Phase phase) {
+  auto began_before = HttpSession::Clock::now();
+  if (phase == HttpSession::Phase::sending) began_before -= server.limits_.write_undisturbed;
   HttpSession* longest = nullptr;
   for (HttpSession& session : sessions) {
-    if (session.closed() || !session.waiting_since()) continue;
-    if (longest == nullptr || *session.waiting_since() < *longest->waiting_since())
-      longest = &session;
+    if (session.closed() || session.phase() != phase || session.phase_began() >= began_before)
+      continue;
+    longest = &session;
+    began_before = session.phase_began();
   }
-  if (longest == nullptr) return false;
+  return longest;
+}
+
+void HttpServer::Listener::evict(HttpSession& session) const {
   ++server.stats_.evictions;
-  longest->close();
-  return true;
+  session.close();
 }
 
 void HttpServer::Listener::prepare(int fd, std::optional<PeerCredentials>& peer) const {

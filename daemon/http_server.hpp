@@ -18,7 +18,8 @@ namespace qemon::daemon {
 
 struct HttpLimits {
   /// Per listener. One more makes room for itself by ending the connection that has kept us waiting
-  /// for a request the longest; if all are being answered, it gets a 503.
+  /// for a request the longest, else the one whose response has been under way the longest; if all
+  /// are being answered, it gets a 503.
   std::size_t connections_max = 128;
   std::uint32_t header_bytes_max = 8 * 1024;
   std::uint64_t body_bytes_max = 64 * 1024;
@@ -28,17 +29,22 @@ struct HttpLimits {
   std::chrono::milliseconds read_max{
       30'000};  ///< For one request, from its first byte to its last.
   std::chrono::milliseconds write_max{30'000};  ///< For one response.
-  std::chrono::milliseconds stop_max{1'000};    ///< How long stop() lets responses be written.
-  /// Per listener. While more bytes than this are on their way to slow readers, further requests
-  /// get a 503, so that readers who do not read cannot fill the memory with copies of a big
-  /// /metrics.
+  /// How long a response is left alone even if its connection is wanted for others.
+  std::chrono::milliseconds write_undisturbed{1'000};
+  std::chrono::milliseconds stop_max{1'000};  ///< How long stop() lets responses be written.
+  /// Per listener. While more bytes than this are on their way to slow readers, one more request
+  /// ends the response that has been under way the longest, else it gets a 503, so that readers who
+  /// do not read cannot fill the memory.
   std::size_t response_bytes_max = std::size_t{256} * 1024 * 1024;
 };
 
+/// Of a process with few file descriptors, connections get a quarter: the VMs need theirs.
+[[nodiscard]] HttpLimits limits_of_this_process();
+
 struct HttpStats {
   std::uint64_t connections = 0;
-  std::uint64_t requests = 0;      ///< Given to a handler.
-  std::uint64_t bad_requests = 0;  ///< Answered with 400, 413 or 431 without asking the handler.
+  std::uint64_t requests = 0;          ///< Given to a handler.
+  std::uint64_t bad_requests = 0;      ///< Refused without asking the handler, but for a 503.
   std::uint64_t handler_failures = 0;  ///< Handlers that threw: answered with 500.
   std::uint64_t evictions = 0;         ///< Connections ended to make room for others.
   std::uint64_t refusals = 0;          ///< Connections and requests answered with 503.
@@ -80,6 +86,7 @@ class HttpServer {
   struct Listener;
 
   [[nodiscard]] bool quiet() const;
+  bool make_room_for_descriptor();
 
   boost::asio::any_io_executor executor_;
   HttpLimits limits_;

@@ -1,19 +1,23 @@
 #include "daemon/http_session.hpp"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/error.hpp>
-#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/serializer.hpp>
+#include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <exception>
 #include <string_view>
 #include <utility>
+
+#include "daemon/http_refusal.hpp"
 
 namespace qemon::daemon {
 
@@ -30,22 +34,6 @@ constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t linger_bytes_max = 1024 * 1024;
 constexpr std::chrono::seconds linger_max{2};
 
-/// The response to a request that could not be read; nothing if the connection is gone and there is
-/// no one to tell.
-std::optional<HttpResponse> refusal(const beast::error_code& error, const HttpLimits& limits) {
-  if (error == http::error::header_limit || error == http::error::buffer_overflow)
-    return text_response(
-        431, "the header is longer than " + std::to_string(limits.header_bytes_max) + " bytes");
-  if (error == http::error::body_limit)
-    return text_response(
-        413, "the body is longer than " + std::to_string(limits.body_bytes_max) + " bytes");
-  if (error == http::error::end_of_stream || error == http::error::partial_message)
-    return std::nullopt;
-  if (error.category() == http::make_error_code(http::error::bad_method).category())
-    return text_response(400, "not an HTTP request: " + error.message());
-  return std::nullopt;  // The deadline passed, or the connection broke.
-}
-
 }  // namespace
 
 /// One request and what of it matters for the response.
@@ -58,116 +46,171 @@ struct HttpSession::Exchange {
 };
 
 HttpSession::HttpSession(Stream::socket_type socket, std::optional<PeerCredentials> peer,
-                         const HttpHandler& handler, const HttpLimits& limits, HttpStats& stats,
-                         std::uint64_t& response_bytes)
+                         HttpSessionContext& context)
     : stream_(std::move(socket)),
-      buffer_(limits.header_bytes_max + limits.body_bytes_max),
+      buffer_(context.limits.header_bytes_max + context.limits.body_bytes_max),
       peer_(std::move(peer)),
-      handler_(handler),
-      limits_(limits),
-      stats_(stats),
-      response_bytes_(response_bytes) {}
+      context_(context),
+      deadline_(stream_.get_executor()) {}
 
 asio::awaitable<void> HttpSession::run() {
   bool more = true;
   while (more && !finishing_ && !closed_) {
     Exchange exchange;
-    waiting_since_ = Clock::now();
+    enter(Phase::receiving);
     const bool received = co_await receive(exchange);
-    waiting_since_.reset();
     if (!received || closed_) break;
 
-    HttpResponse response;
-    if (exchange.refused) {
-      ++stats_.bad_requests;
-      response = std::move(*exchange.refused);
-    } else {
-      Result<HttpRequest> request = parse_target(exchange.parser.get().target());
-      if (response_bytes_ >= limits_.response_bytes_max) {
-        ++stats_.refusals;
-        response = text_response(503, "too many responses are waiting for their readers");
-      } else if (request) {
-        auto& message = exchange.parser.get();
-        request->method = exchange.head ? "GET" : std::string(message.method_string());
-        request->content_type = std::string(message[http::field::content_type]);
-        request->accept = std::string(message[http::field::accept]);
-        request->body = std::move(message.body());
-        request->peer = peer_;
-        ++stats_.requests;
-        response = co_await answer(std::move(*request));
-      } else {
-        ++stats_.bad_requests;
-        response = text_response(400, request.error().detail);
-      }
-    }
+    enter(Phase::answering);
+    HttpResponse response = co_await respond(exchange);
     if (closed_) break;
     if (finishing_) exchange.keep_alive = false;
+    enter(Phase::sending);
     more = co_await send(std::move(response), exchange);
-    if (exchange.refused && !closed_) {
-      waiting_since_ = Clock::now();
-      co_await linger();
-    }
+    if (more || closed_) continue;
+    enter(Phase::receiving);
+    co_await linger();
   }
   close();
 }
 
+void HttpSession::enter(Phase phase) {
+  phase_ = phase;
+  phase_began_ = Clock::now();
+}
+
+/// Passes over empty lines in front of a request, as some clients send them behind a body.
 asio::awaitable<bool> HttpSession::receive_first_byte() {
-  if (buffer_.size() > 0) co_return true;
-  stream_.expires_after(limits_.idle_max);
-  const auto room = buffer_.prepare(std::min<std::size_t>(buffer_.max_size(), 4096));
-  const auto [error, count] = co_await stream_.async_read_some(room, use_tuple);
-  buffer_.commit(count);
-  co_return !error;
+  stream_.expires_after(context_.limits.idle_max);
+  for (;;) {
+    const std::string_view unread(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+    buffer_.consume(std::min(unread.find_first_not_of("\r\n"), unread.size()));
+    if (buffer_.size() > 0) co_return true;
+    const auto room = buffer_.prepare(std::min<std::size_t>(buffer_.max_size(), 4096));
+    const auto [error, count] = co_await stream_.async_read_some(room, use_tuple);
+    buffer_.commit(count);
+    if (error) co_return false;
+  }
 }
 
 /// Reads one whole request, or the reason to refuse it. False if the connection is over.
 asio::awaitable<bool> HttpSession::receive(Exchange& exchange) {
   const bool begun = co_await receive_first_byte();
   if (!begun || closed_) co_return false;
+  stream_.expires_never();
+  cancel_at(Clock::now() + context_.limits.read_max);
+  beast::error_code error;
+  std::exception_ptr failure;
+  try {
+    error = co_await read(exchange);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  deadline_.cancel();
+  // Its handler uses this session, which must not end before it.
+  while (deadline_pending_) co_await asio::post(stream_.get_executor(), asio::use_awaitable);
+  if (failure) std::rethrow_exception(failure);
+  if (closed_) co_return false;
+  if (error && !exchange.refused) {
+    const auto unread = buffer_.data();
+    exchange.refused =
+        timed_out_ ? refuse_slow(context_.limits)
+                   : refuse_unreadable(error, !exchange.parser.get().target().empty(),
+                                       {static_cast<const char*>(unread.data()), unread.size()},
+                                       context_.limits);
+    co_return exchange.refused.has_value();
+  }
+  if (exchange.refused) co_return true;
+  exchange.head = exchange.parser.get().method() == http::verb::head;
+  exchange.keep_alive = exchange.parser.keep_alive();
+  exchange.version = exchange.parser.get().version();
+  co_return true;
+}
+
+asio::awaitable<beast::error_code> HttpSession::read(Exchange& exchange) {
   auto& parser = exchange.parser;
-  parser.header_limit(limits_.header_bytes_max);
-  parser.body_limit(limits_.body_bytes_max);
-  stream_.expires_after(limits_.read_max);
+  parser.header_limit(context_.limits.header_bytes_max);
+  parser.body_limit(context_.limits.body_bytes_max);
   beast::error_code error;
   std::tie(error, std::ignore) =
       co_await http::async_read_header(stream_, buffer_, parser, use_tuple);
-  if (closed_) co_return false;
-  if (!error && beast::iequals(parser.get()[http::field::expect], "100-continue") &&
-      !parser.is_done()) {
+  if (error || closed_) co_return error;
+  exchange.refused = refuse_header(parser.get());
+  if (exchange.refused || parser.is_done()) co_return error;
+  if (parser.get().version() == 11 && parser.get().count(http::field::expect) > 0) {
     constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
     const auto bytes = asio::buffer(go_on);
     std::tie(error, std::ignore) = co_await asio::async_write(stream_, bytes, use_tuple);
-    if (error || closed_) co_return false;
+    if (error || closed_) co_return error;
   }
-  if (!error && !parser.is_done())
-    std::tie(error, std::ignore) = co_await http::async_read(stream_, buffer_, parser, use_tuple);
-  if (error) {
-    exchange.refused = refusal(error, limits_);
-    co_return exchange.refused.has_value();
+  std::tie(error, std::ignore) = co_await http::async_read(stream_, buffer_, parser, use_tuple);
+  co_return error;
+}
+
+/// Ends what the stream waits for, if that is not over by then. The connection stays open.
+void HttpSession::cancel_at(Clock::time_point deadline) {
+  timed_out_ = false;
+  deadline_pending_ = true;
+  deadline_.expires_at(deadline);
+  deadline_.async_wait([this](const beast::error_code& error) {
+    deadline_pending_ = false;
+    if (error) return;
+    timed_out_ = true;
+    stream_.cancel();
+  });
+}
+
+/// The handler's response, or one that says why there is none.
+asio::awaitable<HttpResponse> HttpSession::respond(Exchange& exchange) {
+  HttpStats& stats = context_.stats;
+  if (exchange.refused) {
+    ++stats.bad_requests;
+    co_return std::move(*exchange.refused);
   }
-  exchange.head = parser.get().method() == http::verb::head;
-  exchange.keep_alive = parser.keep_alive();
-  exchange.version = parser.get().version();
-  co_return true;
+  auto& message = exchange.parser.get();
+  // The two kinds of target that are no path, each with its method: handlers refuse the method.
+  const bool needs_no_path = message.method() == http::verb::connect ||
+                             (message.method() == http::verb::options && message.target() == "*");
+  Result<HttpRequest> request = parse_target(needs_no_path ? "/" : message.target());
+  if (!request) {
+    ++stats.bad_requests;
+    co_return text_response(400, request.error().detail);
+  }
+  if (context_.bodies.bytes() >= context_.limits.response_bytes_max &&
+      !context_.make_room_for_body()) {
+    ++stats.refusals;
+    co_return text_response(503, "too many responses are waiting for their readers");
+  }
+  request->method = exchange.head ? "GET" : std::string(message.method_string());
+  request->content_type = std::string(message[http::field::content_type]);
+  for (auto [line, end] = message.equal_range(http::field::accept_encoding); line != end; ++line)
+    request->accept_encoding +=
+        (request->accept_encoding.empty() ? "" : ", ") + std::string(line->value());
+  request->body = std::move(message.body());
+  request->peer = peer_;
+  ++stats.requests;
+  HttpResponse response = co_await answer(std::move(*request));
+  co_return response;
 }
 
 /// What the handler says, or a 500 if it fails.
 asio::awaitable<HttpResponse> HttpSession::answer(HttpRequest request) {
   std::string failure;
   try {
-    co_return co_await handler_(std::move(request));
+    co_return co_await context_.handler(std::move(request));
   } catch (const std::exception& error) {
     failure = error.what();
   } catch (...) {
     failure = "unknown";
   }
-  ++stats_.handler_failures;
+  ++context_.stats.handler_failures;
   co_return text_response(500, "internal error: " + failure);
 }
 
 /// True if the connection can be used for another request.
 asio::awaitable<bool> HttpSession::send(HttpResponse response, const Exchange& exchange) {
-  http::response<http::string_body> message;
+  const std::string& body = response.shared_body ? *response.shared_body : response.body;
+  http::response<http::span_body<const char>> message;
   message.version(exchange.version);
   message.result(response.status);
   message.set(http::field::server, "qemond");
@@ -175,13 +218,13 @@ asio::awaitable<bool> HttpSession::send(HttpResponse response, const Exchange& e
   message.set("X-Content-Type-Options", "nosniff");
   for (const auto& [name, value] : response.headers) message.set(name, value);
   message.keep_alive(exchange.keep_alive);
-  message.body() = std::move(response.body);
-  message.content_length(message.body().size());
+  message.body() = {body.data(), body.size()};
+  message.content_length(body.size());
 
-  const std::size_t body_bytes = message.body().size();
-  response_bytes_ += body_bytes;
-  http::response_serializer<http::string_body> serializer(message);
-  stream_.expires_after(limits_.write_max);
+  context_.bodies.add(body);
+  body_under_way_ = &body;
+  http::response_serializer<http::span_body<const char>> serializer(message);
+  stream_.expires_after(context_.limits.write_max);
   beast::error_code error;
   if (exchange.head) {
     std::tie(error, std::ignore) =
@@ -189,12 +232,17 @@ asio::awaitable<bool> HttpSession::send(HttpResponse response, const Exchange& e
   } else {
     std::tie(error, std::ignore) = co_await http::async_write(stream_, serializer, use_tuple);
   }
-  response_bytes_ -= body_bytes;
+  release_body();
+  if (error) close();
   co_return !error && exchange.keep_alive;
 }
 
-/// Closing while the client still sends would reset the connection, and the client might never see
-/// why it was refused.
+void HttpSession::release_body() {
+  if (body_under_way_ != nullptr) context_.bodies.remove(std::exchange(body_under_way_, nullptr));
+}
+
+/// Closing while there is something that the client sent and nobody read would reset the
+/// connection, and the client might never see the response.
 asio::awaitable<void> HttpSession::linger() {
   beast::error_code error;
   stream_.socket().shutdown(asio::socket_base::shutdown_send, error);
@@ -212,12 +260,13 @@ asio::awaitable<void> HttpSession::linger() {
 void HttpSession::close() {
   if (closed_) return;
   closed_ = true;
+  release_body();
   stream_.close();
 }
 
 void HttpSession::finish() {
   finishing_ = true;
-  if (waiting_since_) close();
+  if (phase_ == Phase::receiving) close();
 }
 
 }  // namespace qemon::daemon

@@ -24,7 +24,7 @@ Result<void> check_mark_text(std::string_view text) {
   if (text.empty()) return Error{"the text is empty"};
   if (text.size() > text_bytes_max)
     return Error{"the text has " + std::to_string(text.size()) + " bytes, more than " +
-                 std::to_string(text_bytes_max)};
+                 std::to_string(text_bytes_max) + ": write a shorter one"};
   if (!is_one_line(text))
     return Error{"the text must be UTF-8 on one line, without control characters"};
   return Result<void>();

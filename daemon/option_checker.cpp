@@ -48,7 +48,8 @@ void OptionChecker::add_catalog(const std::string& option, Config& config) {
     used = true;
   }
   if (!named) config.catalog = path;
-  if (!used) fail("--trace-events " + option + ": there is no --vm " + parts->first);
+  if (!used)
+    fail("--trace-events " + option + ": there is no --vm " + parts->first + ": give it as well");
 }
 
 void OptionChecker::add_discovery(const std::string& option, Config& config) {
@@ -121,18 +122,24 @@ void OptionChecker::add_budget(const std::string& option, Config& config) {
 void OptionChecker::check_groups(const std::string& option,
                                  const std::vector<std::string>& groups) {
   for (const auto& group : groups)
-    if (!find_group(group)) fail(option + " " + group + ": there is no such group on this host");
+    if (!find_group(group))
+      fail(option + " " + group +
+           ": there is no such group on this host: make it, or name another");
 }
 
 void OptionChecker::check_listen(const std::string& listen) {
+  if (!is_listen_address(listen)) fail("--listen " + listen + ": " + how_listen_addresses_look);
+}
+
+bool is_listen_address(const std::string& listen) {
   const auto colon = listen.rfind(':');
   const auto port = colon == std::string::npos ? std::string() : listen.substr(colon + 1);
   const bool digits =
       !port.empty() && port.size() <= 5 &&
       std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (colon == 0 || !digits || std::stoi(port) > 65535) {
-    fail("--listen " + listen + ": write ADDRESS:PORT, for instance 127.0.0.1:9749 or [::1]:9749");
-  }
+  if (colon == 0 || !digits || std::stoi(port) > 65535) return false;
+  const auto host = listen.substr(0, colon);
+  return host.starts_with('[') == host.ends_with(']');
 }
 
 }  // namespace qemon::daemon

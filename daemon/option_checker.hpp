@@ -9,6 +9,11 @@
 
 namespace qemon::daemon {
 
+/// "HOST:PORT", as HttpServer::listen_tcp takes it.
+[[nodiscard]] bool is_listen_address(const std::string& listen);
+inline constexpr const char* how_listen_addresses_look =
+    "write ADDRESS:PORT, for instance 127.0.0.1:9749 or [::1]:9749";
+
 /// Each add_ function puts what one option says into a configuration, or notes a mistake, a line
 /// each.
 class OptionChecker {

@@ -189,7 +189,7 @@ asio::awaitable<Result<void>> Vm::begin_measuring(qmp::Client& client, CostReque
   if (request.events.size() > cost_events_max) {
     Error too_many;
     too_many.detail = std::to_string(request.events.size()) + " events match, and at most " +
-                      std::to_string(cost_events_max) + " are measured at a time";
+                      std::to_string(cost_events_max) + " are measured at a time: name fewer";
     request.events.clear();
     co_return too_many;
   }

@@ -1,10 +1,9 @@
 #include "daemon/web_api.hpp"
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <chrono>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/version.hpp"
 #include "daemon/landing_page.hpp"
@@ -13,12 +12,14 @@
 namespace qemon::daemon {
 
 namespace asio = boost::asio;
-using Clock = std::chrono::steady_clock;
 
 namespace {
 
-// Longer than nearly every page takes, and short against the 10 ms that a turn may take at most.
-constexpr std::chrono::milliseconds turn_max{3};
+/// What caches must know, and the client.
+void say_coding(ContentCoding coding, HttpResponse& response) {
+  response.headers.emplace_back("Vary", "Accept-Encoding");
+  if (coding == ContentCoding::gzip) response.headers.emplace_back("Content-Encoding", "gzip");
+}
 
 }  // namespace
 
@@ -29,35 +30,27 @@ asio::awaitable<HttpResponse> WebApi::handle(HttpRequest request) {
     response.headers.emplace_back("Allow", "GET, HEAD");
     co_return response;
   }
-  if (request.path == "/metrics") co_return co_await metrics();
-  if (request.path == "/") co_return landing();
+  if (request.path == "/metrics" || request.path == "/") {
+    const auto coding = choose_coding(request.accept_encoding);
+    if (!coding) co_return text_response(406, "Accept-Encoding takes neither of gzip and identity");
+    if (request.path == "/") co_return landing(*coding);
+    co_return co_await metrics(*coding);
+  }
   if (request.path == "/-/healthy") co_return text_response(200, "qemond is Healthy.");
   if (request.path == "/-/ready") co_return ready();
   co_return text_response(404, "nothing here: see / for what there is");
 }
 
-/// In short turns, so that a big page does not hold up the VMs.
-asio::awaitable<HttpResponse> WebApi::metrics() {
-  const auto executor = co_await asio::this_coro::executor;
+asio::awaitable<HttpResponse> WebApi::metrics(ContentCoding coding) {
   HttpResponse response;
+  response.shared_body = co_await pages_.get(coding);
+  if (!response.shared_body) co_return text_response(500, "there is no memory for /metrics");
   response.content_type = exporters::metrics_content_type;
-  // Growing by doubling would take three times the page's size for a moment.
-  response.body.reserve(page_bytes_ + page_bytes_ / 16);
-  auto writers = page_.writers();
-  auto turn_began = Clock::now();
-  for (auto& writer : writers) {
-    for (bool more = true; more;) {
-      more = writer(response.body);
-      if (Clock::now() - turn_began < turn_max) continue;
-      co_await asio::post(executor, asio::use_awaitable);
-      turn_began = Clock::now();
-    }
-  }
-  page_bytes_ = response.body.size();
+  say_coding(coding, response);
   co_return response;
 }
 
-HttpResponse WebApi::landing() const {
+HttpResponse WebApi::landing(ContentCoding coding) const {
   std::vector<LandingVm> rows;
   for (const auto& vm : vms_) {
     LandingVm row;
@@ -69,6 +62,8 @@ HttpResponse WebApi::landing() const {
   HttpResponse response;
   response.content_type = landing_page_content_type;
   response.body = landing_page(version, rows);
+  if (coding == ContentCoding::gzip) response.body = gzip(response.body);
+  say_coding(coding, response);
   return response;
 }
 

@@ -2,10 +2,11 @@
 // anything.
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <cstddef>
 
 #include "daemon/http_message.hpp"
+#include "daemon/scrape_pages.hpp"
 #include "daemon/vm_metrics.hpp"
 #include "exporters/metrics_page.hpp"
 
@@ -14,18 +15,19 @@ namespace qemon::daemon {
 /// Owned by the daemon, and outlives the HTTP server.
 class WebApi {
  public:
-  WebApi(const VmList& vms, const exporters::MetricsPage& page) : vms_(vms), page_(page) {}
+  WebApi(boost::asio::any_io_executor executor, const VmList& vms,
+         const exporters::MetricsPage& page)
+      : vms_(vms), pages_(std::move(executor), page) {}
 
   boost::asio::awaitable<HttpResponse> handle(HttpRequest request);
 
  private:
-  boost::asio::awaitable<HttpResponse> metrics();
-  [[nodiscard]] HttpResponse landing() const;
+  boost::asio::awaitable<HttpResponse> metrics(ContentCoding coding);
+  [[nodiscard]] HttpResponse landing(ContentCoding coding) const;
   [[nodiscard]] HttpResponse ready() const;
 
   const VmList& vms_;
-  const exporters::MetricsPage& page_;
-  std::size_t page_bytes_ = 0;  // Of the last /metrics.
+  ScrapePages pages_;
 };
 
 }  // namespace qemon::daemon

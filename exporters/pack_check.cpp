@@ -96,7 +96,12 @@ Result<std::vector<NamedCatalog>> load_catalogs(const std::vector<std::string>& 
   }
   for (const auto& path : wanted) {
     auto catalog = trace::Catalog::load(path);
-    if (!catalog) return catalog.error();
+    if (!catalog) {
+      Error error = catalog.error();
+      // What is in it, the catalog says itself.
+      if (error.code) error.detail += "; name the trace-events-all file of this QEMU";
+      return error;
+    }
     catalogs.push_back({path, std::make_shared<const trace::Catalog>(std::move(*catalog))});
   }
   return catalogs;

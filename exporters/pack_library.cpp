@@ -128,7 +128,9 @@ std::vector<std::string> PackLibrary::load(const std::string& shipped,
                         before->second->file == pack->file;
       loaded[pack->name] = same ? before->second : pack;
     }
-    if (error && required) mistakes.push_back("--pack-dir " + folder + ": " + error.message());
+    if (error && required)
+      mistakes.push_back("--pack-dir " + folder + ": " + error.message() +
+                         ": make it, or name another folder");
   };
   load_folder(shipped, false);
   for (const auto& folder : folders) load_folder(folder, true);

@@ -140,7 +140,7 @@ bool is_text(std::string_view text, Mistakes& mistakes) {
       return false;
     }
     if (c >= 0 && c < ' ' && c != '\t' && c != '\n' && c != '\r') {
-      mistakes.add(line, "is no text: it holds control characters");
+      mistakes.add(line, "is no text: it holds control characters: remove them");
       return false;
     }
     if (c == '\n') ++line;

@@ -12,7 +12,10 @@ bool refuse_other_keys(const YamlNode& node, std::initializer_list<std::string_v
   std::string all;
   for (const auto key : keys) all += (all.empty() ? "" : ", ") + std::string(key);
   if (!node.is_map()) {
-    mistakes.add(node.line, "should have the keys " + all);
+    const std::string what = node.is_scalar()     ? "\"" + node.scalar + "\" is no map: it "
+                             : node.is_sequence() ? "a list is no map: it "
+                                                  : "";
+    mistakes.add(node.line, what + "should have the keys " + all);
     return false;
   }
   bool right = true;

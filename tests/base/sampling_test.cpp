@@ -31,8 +31,8 @@ TEST(Sampling, SaysWhatIsWrongWithIt) {
   EXPECT_EQ(parse_sampling("20ms").error().detail,
             "is no sample: write how long in which time, for instance 20ms/1s");
   EXPECT_EQ(parse_sampling("2s/1s").error().detail,
-            "a sample must be at least 1ms and less than its period");
-  EXPECT_EQ(parse_sampling("1ms/2ms").error().detail, "the period of a sample must be 50ms to 60m");
+            "must be at least 1ms and less than its period");
+  EXPECT_EQ(parse_sampling("1ms/2ms").error().detail, "must have a period of 50ms to 60m");
 }
 
 }  // namespace

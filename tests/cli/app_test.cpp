@@ -85,7 +85,7 @@ TEST(App, WrongUsageIsOneLineAndStatus2) {
   expect_usage({}, "qemon: a command is missing: see 'qemon --help'");
   expect_usage({"foo"}, "qemon: unknown command 'foo': see 'qemon --help'");
   expect_usage({"vm"}, "qemon: a command is missing: see 'qemon vm --help'");
-  expect_usage({"event", "foo"}, "qemon: unexpected argument 'foo': see 'qemon event --help'");
+  expect_usage({"event", "foo"}, "qemon: unknown command 'foo': see 'qemon event --help'");
   expect_usage({"status", "--bogus"},
                "qemon: unexpected argument '--bogus': see 'qemon status --help'");
   expect_usage({"status", "a\x1b[2Jb"},

@@ -130,7 +130,7 @@ TEST(MarkText, IsOneLineOfUtf8) {
   EXPECT_TRUE(check_mark_text(std::string(500, 'x')));
   EXPECT_EQ(check_mark_text("").error().detail, "the text is empty");
   EXPECT_EQ(check_mark_text(std::string(501, 'x')).error().detail,
-            "the text has 501 bytes, more than 500");
+            "the text has 501 bytes, more than 500: write a shorter one");
   for (const std::string text :
        {"two\nlines", "tab\t", "\x1b[31m", "\x7f", "\xff", "\xc2\x85", "\u2028", "\u202e"}) {
     const auto checked = check_mark_text(text);

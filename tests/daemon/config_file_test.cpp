@@ -46,10 +46,10 @@ TEST_F(ConfigFile, NamesTheGroupsThatMayControlAndRead) {
 TEST_F(ConfigFile, RefusesGroupsThatTheHostDoesNotHave) {
   read("control_groups:\n  - root\n  - no-such-group-here\nread_groups: [nor-this-one]\n");
 
-  EXPECT_THAT(
-      mistakes(),
-      ElementsAre("3: control_groups: there is no group \"no-such-group-here\" on this host",
-                  "4: read_groups: there is no group \"nor-this-one\" on this host"));
+  EXPECT_THAT(mistakes(), ElementsAre("3: control_groups: there is no group \"no-such-group-here\" "
+                                      "on this host: make it, or name another",
+                                      "4: read_groups: there is no group \"nor-this-one\" on this "
+                                      "host: make it, or name another"));
 }
 
 TEST_F(ConfigFile, SetsHowOftenAndHowLongEachIsAsked) {
@@ -163,11 +163,11 @@ settings:
   EXPECT_EQ(lines[2],
             "4: name: \"-x\": use 1 to 64 letters, digits and _-.:@+, and no - or . in front");
   EXPECT_EQ(lines[3], "5: vms: the address is missing, for instance unix:/run/vms/web1.qmp");
-  EXPECT_EQ(lines[4], "6: address: is that of another VM as well");
+  EXPECT_EQ(lines[4], "6: address: is that of another VM as well: each has a monitor of its own");
   EXPECT_EQ(lines[5],
             "8: sockets: write an absolute path with * or ?, for instance /run/vms/*.qmp");
   EXPECT_EQ(lines[6], "10: match: is missing: write a pattern of VM names, for instance \"web*\"");
-  EXPECT_EQ(lines[7], "10: packs: \"Nope\" is no pack's name");
+  EXPECT_EQ(lines[7], "10: packs: \"Nope\" is no pack's name: see qemon pack list");
   EXPECT_EQ(lines[8].substr(0, 15), "12: collectors:");
 }
 
@@ -180,7 +180,10 @@ TEST_F(ConfigFile, MayHoldNothingButComments) {
 TEST_F(ConfigFile, ThatIsNotThereIsAMistake) {
   read_config_file(path_, config_, mistakes_);
 
-  EXPECT_THAT(mistakes(), ElementsAre(" cannot be read: No such file or directory"));
+  EXPECT_THAT(
+      mistakes(),
+      ElementsAre(
+          " cannot be read: No such file or directory: name a configuration file with --config"));
 }
 
 TEST(ParseSize, UnderstandsUnits) {

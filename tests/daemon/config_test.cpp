@@ -77,7 +77,7 @@ TEST(Config, TellsEveryMistakeInALineOfItsOwn) {
       "qemond: --vm web1: write NAME=ADDRESS, with a name of 1 to 64 letters, digits and _-.:@+, "
       "for instance web1=unix:/run/vms/web1.qmp\n"
       "qemond: --vm a=unix:/b: the name a is given twice\n"
-      "qemond: --trace-events c=/x: there is no --vm c\n"
+      "qemond: --trace-events c=/x: there is no --vm c: give it as well\n"
       "qemond: --runtime-dir run: give an absolute path, since QEMU runs elsewhere\n"
       "qemond: --listen nowhere: write ADDRESS:PORT, for instance 127.0.0.1:9749 or [::1]:9749\n");
 }

@@ -1,12 +1,8 @@
 #include "daemon/http_server.hpp"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -18,13 +14,12 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
-#include <cstring>
 #include <future>
 #include <stdexcept>
 #include <thread>
 
-#include "base/unique_fd.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/raw_client.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/wait.hpp"
 
@@ -35,71 +30,7 @@ namespace asio = boost::asio;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-/// A client that works with blocking calls and gives up after the usual deadline.
-class RawClient {
- public:
-  explicit RawClient(const std::string& address) {
-    if (address.starts_with('/')) {
-      sockaddr_un to{};
-      to.sun_family = AF_UNIX;
-      std::memcpy(to.sun_path, address.c_str(), address.size() + 1);
-      connect(AF_UNIX, &to, sizeof to);
-    } else {
-      sockaddr_in to{};
-      to.sin_family = AF_INET;
-      to.sin_port =
-          htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
-      to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-      connect(AF_INET, &to, sizeof to);
-    }
-  }
-
-  void send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t count = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (count <= 0) return;  // The server may have had enough; what it answered says so.
-      bytes.remove_prefix(static_cast<std::size_t>(count));
-    }
-  }
-  /// One more piece of the answer; empty at the end.
-  std::string receive_some(std::size_t bytes_max = 65536) {
-    std::string piece(bytes_max, '\0');
-    const ssize_t count = ::recv(fd_.get(), piece.data(), piece.size(), 0);
-    piece.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-    return piece;
-  }
-  /// Until `text` has come (with what came before and with it), or the end.
-  std::string receive_until(std::string_view text) {
-    std::string all;
-    while (all.find(text) == std::string::npos) {
-      const std::string piece = receive_some();
-      if (piece.empty()) break;
-      all += piece;
-    }
-    return all;
-  }
-  std::string receive_all() {
-    std::string all;
-    for (std::string piece = receive_some(); !piece.empty(); piece = receive_some()) all += piece;
-    return all;
-  }
-  void set_receive_buffer(int bytes) {
-    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-  }
-  void finish_sending() { ::shutdown(fd_.get(), SHUT_WR); }
-
- private:
-  void connect(int family, const void* address, socklen_t length) {
-    fd_.reset(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const timeval deadline{test::default_deadline.count(), 0};
-    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
-    ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &deadline, sizeof deadline);
-    if (::connect(fd_.get(), static_cast<const sockaddr*>(address), length) != 0)
-      throw std::runtime_error("connect");
-  }
-
-  UniqueFd fd_;
-};
+using test::RawClient;
 
 asio::awaitable<HttpResponse> echo(HttpRequest request) {
   if (request.path == "/throw") throw std::runtime_error("no such luck");
@@ -110,6 +41,9 @@ asio::awaitable<HttpResponse> echo(HttpRequest request) {
   HttpResponse response;
   if (request.path == "/big") {
     response.body.assign(20'000'000, 'x');
+  } else if (request.path == "/shared") {
+    static const auto shared = std::make_shared<const std::string>(20'000'000, 'x');
+    response.shared_body = shared;
   } else {
     response.body = request.method + " " + request.path;
     for (const auto& [key, value] : request.query) response.body += " " + key + "=" + value;
@@ -245,8 +179,7 @@ TEST_F(HttpServerTest, RefusesGarbageAndGoesOnServingOthers) {
   RawClient bystander(tcp_);
   for (const std::string& garbage :
        {std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11),
-        std::string("hello\r\n\r\n"), std::string("GET\r\n\r\n"),
-        std::string("GET / HTTP/9.9\r\n\r\n"), std::string(100, '\0'),
+        std::string("hello\r\n\r\n"), std::string("GET\r\n\r\n"), std::string(100, '\0'),
         std::string("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"),
         std::string("GET /%zz HTTP/1.1\r\n\r\n"), std::string("GET /%00 HTTP/1.1\r\n\r\n"),
         std::string("GET * HTTP/1.1\r\n\r\n")}) {
@@ -260,7 +193,7 @@ TEST_F(HttpServerTest, RefusesGarbageAndGoesOnServingOthers) {
   bystander.send("GET /still HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 
   EXPECT_THAT(bystander.receive_all(), HasSubstr("GET /still\n"));
-  EXPECT_EQ(ask([](const HttpServer& s) { return s.stats().bad_requests; }), 9U);
+  EXPECT_EQ(ask([](const HttpServer& s) { return s.stats().bad_requests; }), 8U);
 }
 
 TEST_F(HttpServerTest, SurvivesAClientThatLeavesAtAnyByte) {
@@ -288,8 +221,9 @@ TEST_F(HttpServerTest, LimitsTheBodyDeclaredOrNot) {
   RawClient declared(tcp_);
   RawClient chunked(tcp_);
 
-  declared.send("POST / HTTP/1.1\r\nContent-Length: 70000\r\n\r\n" + std::string(70'000, 'x'));
-  chunked.send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n" +
+  declared.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" +
+                std::string(70'000, 'x'));
+  chunked.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n" +
                std::string(70'000, 'x'));
 
   EXPECT_THAT(declared.receive_all(), StartsWith("HTTP/1.1 413 "));
@@ -348,7 +282,10 @@ TEST_F(HttpServerTest, EndsConnectionsThatSendNothingOrTooSlowly) {
   half.send("GET / HT");
 
   EXPECT_EQ(silent.receive_all(), "");
-  EXPECT_EQ(half.receive_all(), "");
+  const std::string answer = half.receive_all();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 408 Request Timeout\r\n"));
+  EXPECT_THAT(answer, HasSubstr("\r\n\r\nthe request was not whole after 100 ms\n"));
+  EXPECT_EQ(ask([](const HttpServer& s) { return s.stats().bad_requests; }), 1U);
 }
 
 TEST_F(HttpServerTest, MakesRoomByEndingTheConnectionThatWaitedLongest) {
@@ -374,6 +311,7 @@ TEST_F(HttpServerTest, MakesRoomByEndingTheConnectionThatWaitedLongest) {
 TEST_F(HttpServerTest, RefusesAConnectionWhenAllOthersAreBeingAnswered) {
   HttpLimits limits;
   limits.connections_max = 2;
+  limits.write_undisturbed = test::default_deadline;
   start(limits);
   RawClient first(tcp_);
   RawClient second(tcp_);
@@ -396,6 +334,7 @@ TEST_F(HttpServerTest, RefusesAConnectionWhenAllOthersAreBeingAnswered) {
 TEST_F(HttpServerTest, RefusesRequestsWhileTooMuchWaitsForReadersOfThatListener) {
   HttpLimits limits;
   limits.response_bytes_max = 1'000'000;
+  limits.write_undisturbed = test::default_deadline;
   start(limits);
   RawClient slow(tcp_);
   slow.send("GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -415,6 +354,73 @@ TEST_F(HttpServerTest, RefusesRequestsWhileTooMuchWaitsForReadersOfThatListener)
       [&] { return ask([](const HttpServer& s) { return s.connections(); }) == 1; }));
   other.send("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   EXPECT_THAT(other.receive_all(), HasSubstr("GET /a\n"));
+}
+
+TEST_F(HttpServerTest, MakesRoomByEndingTheResponseThatTookLongest) {
+  HttpLimits limits;
+  limits.connections_max = 2;
+  limits.write_undisturbed = std::chrono::milliseconds(0);
+  start(limits);
+  RawClient first(tcp_);
+  RawClient second(tcp_);
+  for (RawClient* slow : {&first, &second}) {
+    slow->send("GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(slow->receive_some(16), StartsWith("HTTP/1.1 200"));
+  }
+
+  RawClient third(tcp_);
+  third.send("GET /third HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+
+  EXPECT_THAT(third.receive_all(), HasSubstr("GET /third\n"));
+  EXPECT_LT(first.receive_all().size(), 20'000'000U);
+  EXPECT_GT(second.receive_all().size(), 20'000'000U);
+  EXPECT_EQ(ask([](const HttpServer& s) { return s.stats().evictions; }), 1U);
+}
+
+TEST_F(HttpServerTest, EndsTheResponseThatTookLongestWhenTooMuchWaitsForReaders) {
+  HttpLimits limits;
+  limits.response_bytes_max = 30'000'000;
+  limits.write_undisturbed = std::chrono::milliseconds(0);
+  start(limits);
+  RawClient first(tcp_);
+  RawClient second(tcp_);
+  for (RawClient* slow : {&first, &second}) {
+    slow->send("GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(slow->receive_some(16), StartsWith("HTTP/1.1 200"));
+  }
+
+  RawClient third(tcp_);
+  third.send("GET /third HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+
+  EXPECT_THAT(third.receive_all(), HasSubstr("GET /third\n"));
+  EXPECT_LT(first.receive_all().size(), 20'000'000U);
+  EXPECT_EQ(ask([](const HttpServer& s) { return s.stats().evictions; }), 1U);
+  EXPECT_EQ(ask([](const HttpServer& s) { return s.stats().refusals; }), 0U);
+}
+
+TEST_F(HttpServerTest, CountsABodyThatManyShareOnce) {
+  HttpLimits limits;
+  limits.response_bytes_max = 30'000'000;
+  limits.write_undisturbed = test::default_deadline;
+  start(limits);
+  std::vector<std::unique_ptr<RawClient>> slow;
+  for (int i = 0; i < 10; ++i) {
+    slow.push_back(std::make_unique<RawClient>(tcp_));
+    slow.back()->send("GET /shared HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(slow.back()->receive_some(16), StartsWith("HTTP/1.1 200"));
+  }
+
+  for (auto& client : slow) EXPECT_GT(client->receive_all().size(), 20'000'000U);
+  EXPECT_EQ(ask([](const HttpServer& s) { return s.stats().refusals; }), 0U);
+}
+
+TEST_F(HttpServerTest, InvitesNoBodyOfHttp10) {
+  start();
+  RawClient client(tcp_);
+
+  client.send("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok");
+
+  EXPECT_THAT(client.receive_all(), StartsWith("HTTP/1.0 200 OK\r\n"));
 }
 
 TEST_F(HttpServerTest, ServesManyConnections) {

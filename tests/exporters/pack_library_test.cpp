@@ -168,7 +168,8 @@ TEST_F(PackLibraryTest, TheFolderThatShipsMayBeMissingAndOthersMustNot) {
   EXPECT_EQ(library_.load(dir_ / "nowhere", {own()}), Lines{});
   EXPECT_EQ(library_.load("", {}), Lines{});
   EXPECT_EQ(library_.load(shipped(), {dir_ / "nowhere"}),
-            Lines{"--pack-dir " + (dir_ / "nowhere") + ": No such file or directory"});
+            Lines{"--pack-dir " + (dir_ / "nowhere") +
+                  ": No such file or directory: make it, or name another folder"});
 }
 
 TEST_F(PackLibraryTest, AFifoDoesNotHang) {

@@ -161,13 +161,13 @@ TEST(YamlDocument, IsNotEmpty) {
 TEST(YamlDocument, IsAText) {
   using namespace std::string_literals;
 
-  EXPECT_EQ(parse("a: 1\nb: \0\n"s), "x:2: is no text: it holds control characters\n");
+  EXPECT_EQ(parse("a: 1\nb: \0\n"s), "x:2: is no text: it holds control characters: remove them\n");
   EXPECT_EQ(parse("a: 1\n\x04"
                   "b: 2\n"),
-            "x:2: is no text: it holds control characters\n");
+            "x:2: is no text: it holds control characters: remove them\n");
   EXPECT_EQ(parse("\x7f"
                   "ELF\x02\x01\x01"),
-            "x:1: is no text: it holds control characters\n");
+            "x:1: is no text: it holds control characters: remove them\n");
   EXPECT_EQ(parse("a: 1\nb: caf\xe9\n"), "x:2: is no text: it must be UTF-8\n");
   EXPECT_EQ(parse("\xff\xfe"
                   "a\0:\0"s),
