@@ -9,7 +9,7 @@ from stack import Failure
 
 PACKS = ["virtio-blk", "block", "irq", "own"]
 COLLECTORS = {name: "1s" for name in ("block", "irq", "jit", "jobs", "memory", "migration", "process", "replay", "threads")}
-DEADLINE = 120  # Seconds: for failures only, so it is long.
+DEADLINE = 600  # Seconds: for failures only, so it is long.
 KEPT = "last-lease-id"  # Of the runtime directory, so that no lease has the number of another one.
 FOUND_ON = "runstate_set"  # On in each VM before qemond comes, and to be left so.
 

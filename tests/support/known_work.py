@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 
-from stack import ROOT, Failure
+from stack import PATIENCE, ROOT, Failure
 
 Build = collections.namedtuple("Build", "label binary options catalog")  # options: where it finds its BIOS.
 
@@ -32,7 +32,7 @@ class Worker:
         self.name, self.build, self.done = name, build, collections.Counter()
         serial = stack.folder / f"{name}.serial"
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.settimeout(60)
+        self._listener.settimeout(PATIENCE)
         self._listener.bind(str(serial))
         self._listener.listen(1)
         self._serial, self._asked = None, []
@@ -42,7 +42,7 @@ class Worker:
 
     def _connect(self):
         self._serial = self._listener.accept()[0]
-        self._serial.settimeout(120)
+        self._serial.settimeout(3 * PATIENCE)
         self._expect(b">")
 
     def _expect(self, answer):

@@ -31,6 +31,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GUEST = ROOT / "tests" / "guest" / "demo.S"
 
+PATIENCE = 120  # Seconds that things may take to start or to answer: only failures wait so long, and machines can be busy.
+
 Sample = collections.namedtuple("Sample", "labels value time")   # labels: a dictionary, __name__ in it.
 Series = collections.namedtuple("Series", "labels points")       # points: a list of (time, value).
 
@@ -57,7 +59,7 @@ def wait_for(condition, seconds, what):
         time.sleep(0.1)
 
 
-def http_get(url, data=None, seconds=10):
+def http_get(url, data=None, seconds=PATIENCE):
     with _DIRECT.open(url, data=data, timeout=seconds) as answer:
         return answer.read().decode()
 
@@ -132,7 +134,7 @@ class Qmp:
     def __init__(self, path):
         self.lock = threading.Lock()  # A Witness asks from a thread of its own.
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
+        self.socket.settimeout(PATIENCE)
         self.socket.connect(str(path))
         self.lines = self.socket.makefile("rb")
         self.lines.readline()
@@ -181,7 +183,7 @@ class Vm:
         # A log on a regular file would be followed in place, and grow.
         self.process = Process(self.name, self._command, self._stack.folder / f"{self.name}.log", piped=True)
         self._stack.processes.append(self.process)
-        self._stack.wait_for(self.witness_path.exists, 30, f"QEMU {self.name} to make its monitor")
+        self._stack.wait_for(self.witness_path.exists, PATIENCE, f"QEMU {self.name} to make its monitor")
 
     @property
     def address(self):
@@ -228,9 +230,9 @@ class Qemond:
         """Also after kill(). Returns when it is attached to all its VMs and the packs are on."""
         self.process = Process(self.name, self._command, self.stack.folder / f"{self.name}.log")
         self.stack.processes.append(self.process)
-        self.listen = self.stack.wait_for(lambda: json.loads(self.qemon("--output", "json", "status"))["listen"], 30, f"{self.name} to answer")
+        self.listen = self.stack.wait_for(lambda: json.loads(self.qemon("--output", "json", "status"))["listen"], PATIENCE, f"{self.name} to answer")
         for vm in self._vms:
-            self.stack.wait_for(lambda vm=vm: self.serves(vm), 30, f"{self.name} to attach to {vm.name} and switch its packs on")
+            self.stack.wait_for(lambda vm=vm: self.serves(vm), PATIENCE, f"{self.name} to attach to {vm.name} and switch its packs on")
 
     def serves(self, vm):
         metrics = self.metrics()
@@ -243,7 +245,7 @@ class Qemond:
 
     def qemon(self, *arguments):
         """Runs `qemon` on this qemond; its standard output."""
-        done = subprocess.run([self.stack.bin_dir / "qemon", "--socket", self.control, *arguments], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([self.stack.bin_dir / "qemon", "--socket", self.control, *arguments], capture_output=True, text=True, timeout=PATIENCE)
         if done.returncode != 0:
             raise Failure(f"qemon {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
@@ -266,8 +268,8 @@ class Prometheus:
         self.process = Process(name, [stack.prometheus, f"--config.file={config_file}", "--web.listen-address=127.0.0.1:0", *storage,
                                       *options], self.folder / "log")
         stack.processes.append(self.process)
-        self.url = "http://127.0.0.1:%d" % stack.wait_for(self.process.listening_ports, 30, f"{name} to listen")[0]
-        stack.wait_for(lambda: http_get(f"{self.url}/-/ready"), 30, f"{name} to be ready")
+        self.url = "http://127.0.0.1:%d" % stack.wait_for(self.process.listening_ports, PATIENCE, f"{name} to listen")[0]
+        stack.wait_for(lambda: http_get(f"{self.url}/-/ready"), PATIENCE, f"{name} to be ready")
 
     def api(self, path, **parameters):
         """`data` of an answer of the HTTP API."""

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "tests/support/sanitized.hpp"
 #include "tests/trace/recorded.hpp"
@@ -295,6 +296,102 @@ TEST(EveryCorruption, OfARecordWithStringsTouchesNoOther) {
   }
   const std::size_t end = trace.bytes.size();
   corrupt_records(made_catalog(), with_filler(trace, 1, 2'000'000, u64s({1, 2}), 4711), end);
+}
+
+/// A damaged header is refused as a whole, and that is counted.
+TEST(EveryCorruption, OfAHeaderIsRefused) {
+  const Catalog catalog = made_catalog();
+  const SimpleTrace trace = made_trace();
+  corrupt(trace.bytes, 0, 24, [&](const std::string& bytes, std::size_t, const std::string& what) {
+    Decoding<SimpleDecoder> run(catalog);
+    run.feed(bytes);
+
+    EXPECT_EQ(run.sink.records.size(), 0U) << what;
+    EXPECT_EQ(run.rest, "") << what;
+    EXPECT_EQ(errors(run.decoder.stats()), 1U) << what;
+    EXPECT_NE(run.decoder.problem(), "") << what;
+  });
+}
+
+/// A damaged mapping costs the records of its event, or gives them or those of one other event
+/// another name. Those that have no name any more are counted.
+TEST(EveryCorruption, OfAMappingTouchesNoThirdEvent) {
+  const Catalog catalog = made_catalog();
+  SimpleTrace trace;
+  trace.header();
+  std::vector<std::size_t> mappings;
+  const std::vector<std::string> names{"none", "numbers", "text", "late"};
+  for (const auto& name : names) {
+    mappings.push_back(trace.bytes.size());
+    trace.mapping(mappings.size() - 1, name);
+  }
+  const std::size_t end = trace.bytes.size();
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    trace.event(0, 1000 + 10 * i, "").event(1, 1001 + 10 * i, u64s({i, 7}));
+    trace.event(2, 1002 + 10 * i, string("s" + std::to_string(i)) + u64s({i}));
+    trace.event(3, 1003 + 10 * i, u64s({i, i, i}));
+  }
+  Decoding<SimpleDecoder> sound(catalog);
+  sound.feed(trace.bytes);
+  ASSERT_EQ(sound.sink.records.size(), 20U);
+
+  corrupt(trace.bytes, 24, end,
+          [&](const std::string& bytes, std::size_t, const std::string& what) {
+            Decoding<SimpleDecoder> run(catalog);
+            run.feed(bytes);
+
+            const auto& found = run.sink.records;
+            std::set<std::string> touched;
+            for (const Found& was : sound.sink.records) {
+              Found without = was;
+              without.arguments.reset();
+              if (std::count(found.begin(), found.end(), was) +
+                      std::count(found.begin(), found.end(), without) !=
+                  1)
+                touched.insert(was.event);
+            }
+            EXPECT_LE(touched.size(), 2U) << what << ": " << testing::PrintToString(touched);
+            EXPECT_LE(found.size(), 20U) << what;
+            EXPECT_TRUE(found.size() == 20 || errors(run.decoder.stats()) >= 1) << what;
+            EXPECT_GE(found.size(), 15U) << what;
+          });
+}
+
+/// Of what QEMU dropped the number may be another one, or unknown, which is counted.
+TEST(EveryCorruption, OfADropTouchesNoRecord) {
+  const Catalog catalog = made_catalog();
+  SimpleTrace trace;
+  trace.header().mapping(0, "none").mapping(1, "numbers").mapping(2, "text");
+  for (std::uint64_t i = 0; i < 4; ++i) trace.event(1, 1000 + i, u64s({i, 7}));
+  const std::size_t from = trace.bytes.size();
+  trace.dropped(1003, 70'000);
+  const std::size_t to = trace.bytes.size();
+  trace = with_filler(trace, 1, 1004, u64s({8, 9}), 4711);
+  Decoding<SimpleDecoder> sound(catalog);
+  sound.feed(trace.bytes);
+  ASSERT_EQ(sound.sink.losses, std::vector<std::uint64_t>{70'000});
+
+  corrupt(trace.bytes, from, to,
+          [&](const std::string& bytes, std::size_t at, const std::string& what) {
+            Decoding<SimpleDecoder> run(catalog);
+            run.feed(bytes);
+
+            ASSERT_EQ(run.sink.records.size(), sound.sink.records.size()) << what;
+            std::size_t withheld = 0;
+            for (std::size_t i = 0; i < sound.sink.records.size(); ++i) {
+              Found is = run.sink.records[i];
+              if (!is.arguments) {
+                ++withheld;
+                is.arguments = sound.sink.records[i].arguments;
+              }
+              ASSERT_EQ(is, sound.sink.records[i]) << what;
+            }
+            EXPECT_LE(withheld, 1U) << what;
+            ASSERT_EQ(run.sink.losses.size(), 1U) << what;
+            const bool told = run.sink.losses.front() == 70'000;
+            EXPECT_TRUE(told || at >= from + arguments_at || errors(run.decoder.stats()) > 0)
+                << what;
+          });
 }
 
 /// What single damaged bytes of a log can do, and no more:
