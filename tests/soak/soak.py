@@ -60,7 +60,7 @@ class Soak:
 
     def live(self, end):
         """Every fault at least once, in an order that is drawn anew each time, until the time is over."""
-        self.watcher = self.stack.watch(self.watched.scrape, 1)
+        self.watcher = self.stack.watch(self.watched.look, 1)
         cycle = []
         while time.monotonic() < end or len(self.rest.samples) < len(self.faults.each):
             if not cycle:

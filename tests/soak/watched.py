@@ -117,6 +117,10 @@ class Watched:
             self._last = now
             return page
 
+    def look(self):
+        """A scrape that is only compared; how many samples it had."""
+        return len(self.scrape().samples)
+
     def begins_anew(self):
         """After a qemond that is gone."""
         with self._lock:
