@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "tests/support/sanitized.hpp"
@@ -149,14 +150,24 @@ TEST(EverySplit, OfALogWithRecordsOfSeveralLinesGivesTheSame) {
   split_everywhere<LogDecoder>(multi_line_catalog(), multi_line_log, 4);
 }
 
-/// Each byte from `from` to `to` becomes each of these: every bit another one, and all of them.
+/// What a byte is made: every bit another one, and all of them; with QEMON_TEST_ALL_VALUES in the
+/// environment everything that there is, which takes minutes.
+std::vector<char> damaged_values(char byte) {
+  std::vector<char> values{'\0', '\xff'};
+  for (unsigned bit = 0; bit < 8; ++bit)
+    values.push_back(static_cast<char>(static_cast<unsigned char>(byte) ^ (1U << bit)));
+  if (std::getenv("QEMON_TEST_ALL_VALUES") != nullptr) {
+    values.clear();
+    for (unsigned value = 0; value < 256; ++value) values.push_back(static_cast<char>(value));
+  }
+  return values;
+}
+
+/// Each byte from `from` to `to`, one at a time, becomes each of these.
 template <typename Check>
 void corrupt(const std::string& bytes, std::size_t from, std::size_t to, Check check) {
   for (std::size_t at = from; at < to; at += stride) {
-    std::vector<char> values{'\0', '\xff'};
-    for (unsigned bit = 0; bit < 8; ++bit)
-      values.push_back(static_cast<char>(static_cast<unsigned char>(bytes[at]) ^ (1U << bit)));
-    for (const char value : values) {
+    for (const char value : damaged_values(bytes[at])) {
       if (value == bytes[at]) continue;
       std::string damaged = bytes;
       damaged[at] = value;
