@@ -24,7 +24,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests/support"))
 
 from faults import Faults  # noqa: E402
-from known_work import builds  # noqa: E402
+from qemu_builds import builds  # noqa: E402
 from rest import Rest  # noqa: E402
 from stack import Failure, Stack  # noqa: E402
 from watched import Watched  # noqa: E402

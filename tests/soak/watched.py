@@ -90,8 +90,7 @@ class Watched:
         self.packs = stack.folder / "packs"
         self.packs.mkdir()
         self.write_own_pack("The soak's own.")
-        catalogs = [option for worker in self.workers if worker.build.catalog
-                    for option in ("--trace-events", f"{worker.name}={worker.build.catalog}")]
+        catalogs = [option for worker in self.workers for option in worker.build.catalog_options(worker.name)]
         self.qemond = stack.start_qemond([worker.vm for worker in self.workers], PACKS, "qemond", COLLECTORS, catalogs,
                                          CONFIGURATION.format(packs=self.packs, sockets=stack.folder))
         self.runtime = stack.folder / "qemond"

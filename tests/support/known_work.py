@@ -1,28 +1,11 @@
-"""VMs for tests in Python whose guests do exactly the work that they are told (tests/guest/workload.S), on each QEMU under test."""
+"""VMs for tests in Python whose guests do exactly the work that they are told (tests/guest/workload.S)."""
 import collections
-import os
-import shutil
 import socket
 
 from stack import PATIENCE, ROOT, Failure
 
-Build = collections.namedtuple("Build", "label binary options catalog")  # options: where it finds its BIOS.
-
 LETTERS = {"read": b"R", "write": b"W", "read_eight_sectors": b"M"}
 SECTOR_BYTES = 512
-
-
-def builds():
-    """Those of QEMON_TEST_QEMUS (see tests/tools/prepare-qemu.sh); without it the QEMU that is installed, if any."""
-    found = []
-    for entry in filter(None, os.environ.get("QEMON_TEST_QEMUS", "").split(";")):
-        label, binary, folders, catalog = (entry.split("|") + ["", "", ""])[:4]
-        options = [option for folder in folders.split(":") if folder for option in ("-L", folder)]
-        found.append(Build(label, binary, options, catalog))
-    installed = shutil.which("qemu-system-x86_64")
-    if not found and installed:
-        found.append(Build("installed", installed, [], ""))
-    return found
 
 
 class Worker:

@@ -13,7 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests/support"))
 
-from known_work import Worker, builds  # noqa: E402
+from known_work import Worker  # noqa: E402
+from qemu_builds import builds  # noqa: E402
 from stack import Failure, Stack  # noqa: E402
 
 SKIPPED = 77
@@ -40,7 +41,7 @@ exec valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-ki
 def watch(stack):
     """Attach, packs on, work, a look at everything, reload, end."""
     workers = [Worker(stack, build.label, build) for build in builds()]
-    catalogs = [option for worker in workers if worker.build.catalog for option in ("--trace-events", f"{worker.name}={worker.build.catalog}")]
+    catalogs = [option for worker in workers for option in worker.build.catalog_options(worker.name)]
     host = stack.start_qemond([worker.vm for worker in workers], PACKS, "qemond", options=catalogs)
 
     def reads(worker):
