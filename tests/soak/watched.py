@@ -18,7 +18,7 @@ CONFIGURATION = """pack_dirs: ["{packs}"]
 discover: [{{sockets: "{sockets}/visitor-*.qmp"}}]
 settings:
   - {{match: "*", budget: unlimited}}
-  - {{match: "visitor-*", packs: [virtio-blk], budget: {{records: 2000, grace: 1s}}}}
+  - {{match: "visitor-*", packs: [virtio-blk], budget: {{records: 100, grace: 1s}}}}
 """
 OWN_PACK = """version: 1
 pack: own

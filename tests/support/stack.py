@@ -131,11 +131,13 @@ class Process:
 class Qmp:
     """A monitor client of the test's own, beside qemond: an independent witness."""
 
-    def __init__(self, path):
+    def __init__(self, path, once_connected=lambda: None):
+        """`once_connected` is called before the greeting, which QEMU sends when no other client holds the monitor."""
         self.lock = threading.Lock()  # A Witness asks from a thread of its own.
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(PATIENCE)
         self.socket.connect(str(path))
+        once_connected()
         self.lines = self.socket.makefile("rb")
         self.lines.readline()
         self.ask("qmp_capabilities")
