@@ -7,7 +7,8 @@ import statistics
 from stack import Failure
 from watched import ADDRESS, open_files
 
-# How much more of each there may be in the last quarter than in the second, by the medians of the samples in it.
+# How much more of each there may be in the last quarter of the time than in the second, by the medians of the samples in it; the time in
+# which everything is seen for the first time is left out.
 COUNTED = {"descriptors": 0, "sockets": 0, "inotify_watches": 0, "files": 0, "qemu_descriptors": 0, "series": 0}
 # Memory: the allocator keeps a page here and there. Series that have an address in QEMU as a label come with each start of one, up to the
 # limit of their metric, and each takes some.
@@ -62,29 +63,31 @@ class Rest:
         self.samples.append(self.now())
         return self.samples[-1]
 
-    def medians(self, first, last):
+    @staticmethod
+    def medians(samples, first, last):
         """Of the samples in that part: 0.25, 0.5 is the second quarter."""
-        count = len(self.samples)
-        part = self.samples[int(count * first):max(int(count * last), int(count * first) + 1)]
+        part = samples[int(len(samples) * first):max(int(len(samples) * last), int(len(samples) * first) + 1)]
         return {kind: statistics.median(sample[kind] for sample in part) for kind in part[0]}
 
     def check(self, warm_up):
         """What grew, a line each, and a line with everything. `warm_up`: how many samples there are before everything has been seen
-        once. Where not even four times as many follow, each is compared with the first, and series and memory with none."""
-        short = len(self.samples) < 5 * warm_up
-        before, after = self.medians(0.25, 0.5), self.medians(0.75, 1)
+        once. Where not twice as many follow, each is compared with the first, and series and memory with none."""
+        warm = self.samples[warm_up:]
         grown = []
-        for kind, slack in COUNTED.items():
-            if not short:
-                if after[kind] - before[kind] > slack:
-                    grown.append(f"{kind} grew from {before[kind]:g} to {after[kind]:g}")
-            elif kind != "series":
+        if len(warm) < 2 * warm_up:
+            for kind, slack in COUNTED.items():
                 most = max(sample[kind] for sample in self.samples)
-                if most > self.samples[0][kind] + slack:
+                if kind != "series" and most > self.samples[0][kind] + slack:
                     grown.append(f"{kind} grew from {self.samples[0][kind]} to {most}")
+            return grown, "at rest, at first and at last: " + ", ".join(
+                f"{kind} {count} and {self.samples[-1][kind]}" for kind, count in self.samples[0].items())
+        before, after = self.medians(warm, 0.25, 0.5), self.medians(warm, 0.75, 1)
+        for kind, slack in COUNTED.items():
+            if after[kind] - before[kind] > slack:
+                grown.append(f"{kind} grew from {before[kind]:g} to {after[kind]:g}")
         addresses = max(0, after["series_with_address"] - before["series_with_address"])
         slack = before["resident_kb"] * RESIDENT_SHARE + addresses * KB_PER_SERIES
-        if not short and after["resident_kb"] - before["resident_kb"] > slack:
+        if after["resident_kb"] - before["resident_kb"] > slack:
             grown.append(f"resident memory grew from {before['resident_kb']:g} kB to {after['resident_kb']:g} kB")
-        return grown, "at rest, median of the second and of the last quarter: " + ", ".join(
+        return grown, f"at rest, median of the second and of the last quarter of {len(warm)} samples: " + ", ".join(
             f"{kind} {before[kind]:g} and {after[kind]:g}" for kind in before)
