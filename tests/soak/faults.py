@@ -82,20 +82,22 @@ class Faults:
         self.watched.check()
         return []
 
-    def paused(self, worker):
-        self.watched.begin(self.generator, [worker])
-        worker.vm.qmp("stop")
-        self.watched.wait_for(lambda: self.watched.status(worker.name)["run_state"] == "paused", f"qemond to see that {worker.name} is paused")
-        worker.vm.qmp("cont")
-        self.watched.finish([worker])
-        self.watched.check([worker])
+    def paused(self, _):
+        self.watched.begin(self.generator)
+        for worker in self.watched.workers:
+            worker.vm.qmp("stop")
+            self.watched.wait_for(lambda worker=worker: self.watched.status(worker.name)["run_state"] == "paused", f"qemond to see that {worker.name} is paused")
+            worker.vm.qmp("cont")
+        self.watched.finish()
+        self.watched.check()
         return []
 
-    def reset(self, worker):
-        at = self.watched.scrape()
-        worker.reset()
-        self.watched.grows(worker.name, at, "own_reads_total")  # Its BIOS has read the boot sector.
-        return [worker]
+    def reset(self, _):
+        for worker in self.watched.workers:
+            at = self.watched.scrape()
+            worker.reset()
+            self.watched.grows(worker.name, at, "own_reads_total")  # Its BIOS has read the boot sector.
+        return self.watched.workers
 
     def trace_truncated(self, worker):
         """By somebody else, as logrotate's copytruncate does to a log."""
@@ -139,7 +141,7 @@ class Faults:
 
     def leases_that_end(self, worker):
         self.qemon("event", "on", "thread_pool_*", "--for", "1s")
-        self.qemon("event", "on", "virtio_blk_*", "virtqueue_*", "--vm", worker.name, "--for", "1h")
+        self.qemon("event", "on", "virtio_blk_*", "virtqueue_*", "--for", "1h")
         self.qemon("pack", "on", "virtio", "--for", "1h")
         self.work()
         for lease in self.timed_leases(60):  # Others may be over before they can be ended.
@@ -150,9 +152,9 @@ class Faults:
         self.no_lease_is_left()
         return []
 
-    def sampled(self, worker):
+    def sampled(self, _):
         self.qemon("event", "on", "memory_region_ops_*", "--sample", "20ms/100ms", "--for", "1500ms")
-        self.qemon("event", "cost", UNUSED, "--vm", worker.name, "--sample", "20ms")
+        self.qemon("event", "cost", UNUSED, "--sample", "20ms")
         self.work()
         self.no_lease_is_left()
         return []
