@@ -4,7 +4,7 @@ import pathlib
 import re
 import statistics
 
-from stack import Failure
+from stack import PATIENCE, Failure
 from watched import ADDRESS, open_files
 
 # How much more of each there may be in the last quarter of the time than in the second, by the medians of the samples in it; the time in
@@ -37,29 +37,35 @@ class Rest:
     def __init__(self, watched):
         self.watched = watched
         self.samples = []
+        self._least = None
 
     def now(self):
         pid, page = self.watched.qemond.process.pid, self.watched.scrape()
-        targets = open_files(pid)
-        return {
-            "descriptors": len(targets),
-            "sockets": sum(target.startswith("socket:") for target in targets),
-            "inotify_watches": inotify_watches(pid),
-            "series": sum(not ADDRESS.search(series) for series in page.samples),
-            "series_with_address": sum(bool(ADDRESS.search(series)) for series in page.samples),
-            "files": sum(1 for _ in self.watched.runtime.rglob("*")),
-            "qemu_descriptors": sum(len(open_files(worker.vm.process.pid)) for worker in self.watched.workers),
-            "resident_kb": resident_kb(pid),
-        }
+        with self.watched.unwatched():
+            targets = self._open_files(pid)
+            return {
+                "descriptors": len(targets),
+                "sockets": sum(target.startswith("socket:") for target in targets),
+                "inotify_watches": inotify_watches(pid),
+                "series": sum(not ADDRESS.search(series) for series in page.samples),
+                "series_with_address": sum(bool(ADDRESS.search(series)) for series in page.samples),
+                "files": sum(1 for _ in self.watched.runtime.rglob("*")),
+                "qemu_descriptors": sum(len(open_files(worker.vm.process.pid)) for worker in self.watched.workers),
+                "resident_kb": resident_kb(pid),
+            }
 
-    def take(self):
-        """Connections that were closed on our side a moment ago may still be open on qemond's: it has some seconds to notice."""
-        if self.samples:
-            least = min(sample["descriptors"] for sample in self.samples)
+    def _open_files(self, pid):
+        """What qemond has open. Connections that were closed on our side a moment ago may still be open on its: it has some time to notice."""
+        if self._least is not None:
             try:
-                self.watched.stack.wait_for(lambda: len(open_files(self.watched.qemond.process.pid)) <= least, 10, "descriptors to be closed")
+                self.watched.stack.wait_for(lambda: len(open_files(pid)) <= self._least, PATIENCE, "descriptors to be closed")
             except Failure:
                 pass  # The samples tell.
+        targets = open_files(pid)
+        self._least = min(len(targets), self._least or len(targets))
+        return targets
+
+    def take(self):
         self.samples.append(self.now())
         return self.samples[-1]
 

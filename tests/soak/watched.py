@@ -1,4 +1,5 @@
 """What is soaked: the VMs, the qemond that watches them, and what its counters must be."""
+import contextlib
 import json
 import os
 import re
@@ -119,6 +120,12 @@ class Watched:
     def look(self):
         """A scrape that is only compared; how many samples it had."""
         return len(self.scrape().samples)
+
+    @contextlib.contextmanager
+    def unwatched(self):
+        """Nobody scrapes meanwhile."""
+        with self._lock:
+            yield
 
     def begins_anew(self):
         """After a qemond that is gone."""
