@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 
 from faults import Faults  # noqa: E402
 from qemu_builds import builds  # noqa: E402
-from rest import Rest  # noqa: E402
+from rest import CLOSED, Rest  # noqa: E402
 from stack import Failure, Stack  # noqa: E402
 from watched import Watched  # noqa: E402
 
@@ -91,7 +91,7 @@ class Soak:
             self.watched.work(self.generator)
             self.faults.no_lease_is_left()
             sample = self.rest.now()
-            counts.add(tuple(sample[kind] for kind in ("descriptors", "sockets", "inotify_watches", "files", "qemu_descriptors")))
+            counts.add(tuple(sample[kind] for kind in CLOSED))
             self.times["qemond killed"] = self.times.get("qemond killed", 0) + 1
             if self.verbose:
                 say(f"qemond killed: {', '.join(f'{kind} {count}' for kind, count in sample.items())}")
