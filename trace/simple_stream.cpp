@@ -196,10 +196,25 @@ SimpleStream::Verdict SimpleStream::mapping_begins_at(const Item& item, const ch
 }
 
 bool SimpleStream::is_overlong(const Item& item, const char* at, std::size_t left) const {
-  const std::size_t expected = type_bytes + item.expected;
-  if (item.has_expected_size() || item.size < expected || left <= expected) return false;
+  std::size_t expected = type_bytes + item.expected;
+  if (item.expected == with_strings) {
+    expected = event_head_bytes;
+    std::size_t taken = 0;
+    const Layout declared = layout(item.event);
+    const auto add = [&](std::size_t i, const Value& value) {
+      ++taken;
+      expected += (declared.strings >> i & 1U) == 0 ? sizeof(std::uint64_t)
+                                                    : sizeof(std::uint32_t) + value.text.size();
+    };
+    walk(declared, {at + event_head_bytes, std::min(left, item.size) - event_head_bytes}, add);
+    if (taken < declared.count) return false;
+  } else if (item.has_expected_size()) {
+    return false;
+  }
+  if (item.size <= expected || left <= expected) return false;
   const Item inner = look(at + expected, left - expected);
-  return inner.kind == Kind::event && has_pid_ && agrees(inner);
+  if (inner.kind != Kind::event) return false;
+  return has_pid_ ? agrees(inner) : inner.pid == item.pid && is_near(inner.time_ns, item.time_ns);
 }
 
 }  // namespace qemon::trace

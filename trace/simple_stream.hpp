@@ -103,8 +103,8 @@ class SimpleStream {
   /// Whether a record that agrees with the first of a stream comes soon, though not right behind
   /// it.
   [[nodiscard]] bool confirmed_further_on(const Item& item, const char* at, std::size_t left) const;
-  /// Whether the length of the event at `at` is damaged: it is more than the catalog says, and
-  /// another record begins within it, right where the catalog says that this one ends.
+  /// Whether the length of the event at `at` is damaged: it is more than the arguments take that
+  /// the catalog declares, and another record begins within it, right behind them.
   [[nodiscard]] bool is_overlong(const Item& item, const char* at, std::size_t left) const;
 
   /// The arguments in `payload`; false if they are not described or do not fill it exactly.

@@ -22,6 +22,7 @@ sys.path[:0] = [str(ROOT / "grafana"), str(ROOT / "tests/support")]
 
 import generate  # noqa: E402
 from source import model  # noqa: E402
+from qemu_builds import build  # noqa: E402
 from stack import Failure, Stack  # noqa: E402
 
 SKIPPED = 77
@@ -53,26 +54,15 @@ def excuse(expression):
     return next((why for part, why in CANNOT_OCCUR.items() if part in expression), None)
 
 
-class Qemu:
-    """A QEMU of tests/tools/prepare-qemu.sh, or Debian's where it did not make that one."""
-
-    def __init__(self, label):
-        found = [entry.split("|") for entry in os.environ.get("QEMON_TEST_QEMUS", "").split(";") if entry.startswith(label)]
-        self.found = bool(found)
-        _, self.binary, folders, catalog = found[0] if found else ("", None, "", "")
-        self.options = [option for folder in folders.split(":") if folder for option in ("-L", folder)]
-        self.catalog = ["--trace-events", catalog] if catalog else []
-
-
 class Machines:
     """The VMs under watch, on three hosts. Two VMs have the same name, as happens in the field."""
 
     def __init__(self, stack):
         self.stack, self.serial_path = stack, stack.folder / "twin.serial"
-        simple, newer = Qemu("simple"), Qemu("backports")
-        if not simple.found:
+        simple, newer = build("simple"), build("backports")
+        if not simple.label:
             CANNOT_OCCUR["qemu_trace_dropped_events_total"] = "a QEMU with the simple backend: tests/tools/prepare-qemu.sh makes it"
-        if not newer.found:
+        if not newer.label:
             CANNOT_OCCUR["qemu_timer_hpet_accesses_total"] = "QEMU 9 or newer: tests/tools/prepare-qemu.sh fetches it"
         if not group_has_pressure():
             CANNOT_OCCUR["qemu_cgroup_"] = "a QEMU in a control group (version 2) that is not the root"
@@ -92,9 +82,9 @@ class Machines:
         packs.mkdir()
         (packs / "faulty.yaml").write_text(FAULTY_PACK, encoding="utf-8")
         self.first = stack.start_qemond([self.disk, self.counted], PACKS, "first", COLLECTORS, ["--budget", "unlimited"])
-        self.second = stack.start_qemond([self.twin], ["mmio"], "second", COLLECTORS, ["--budget", "unlimited", *simple.catalog])
+        self.second = stack.start_qemond([self.twin], ["mmio"], "second", COLLECTORS, ["--budget", "unlimited", *simple.catalog_options()])
         self.third = stack.start_qemond([self.ticks], ["timer", "faulty"], "third", COLLECTORS, [
-            "--pack-dir", str(packs), "--budget", "records=1000,grace=1s", *newer.catalog])
+            "--pack-dir", str(packs), "--budget", "records=1000,grace=1s", *newer.catalog_options()])
         self.prometheus = stack.start_prometheus([self.first, self.second, self.third], interval=f"{SCRAPE}s")
         self.prometheus.wait_for_series("qemu_up == 1", at_least=4)
 

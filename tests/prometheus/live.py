@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(pathlib.Path(__file__).parent)]
 
 from checks import grouping_labels, input_series, selectors  # noqa: E402
+from qemu_builds import build  # noqa: E402
 from stack import Failure, Stack, hurried  # noqa: E402
 
 SHIPPED = ROOT / "grafana" / "prometheus"
@@ -48,16 +49,13 @@ class Live:
         # The guests wait until all is counted, so that QEMU, qemond and Prometheus count from the same moment.
         polls = {name: "1s" for name in ("block", "block-latency", "irq", "threads", "process")}
         packs = ["virtio-blk", "irq", "block"]
-        binary, folders, catalog = self.simple or (None, [], None)
-        options = [option for folder in folders for option in ("-L", folder)]
-        self.vms = [self.stack.start_vm("web1"), self.stack.start_vm("db1", options, binary)]
+        self.vms = [self.stack.start_vm("web1"), self.stack.start_vm("db1", self.simple.options, self.simple.binary)]
         for vm in self.vms:
             vm.qmp("stop")
         self.at_first = [vm.block_statistics() for vm in self.vms]
-        of_simple = ["--trace-events", f"db1={catalog}"] if catalog else []
         self.hosts = [self.stack.start_qemond([self.vms[0]], packs, "host1", polls),
                       self.stack.start_qemond([self.vms[1]], packs, "host2", polls,
-                                              ["--budget", "db1=records=10000,lag=unlimited,drops=unlimited,grace=3s", *of_simple])]
+                                              ["--budget", "db1=records=10000,lag=unlimited,drops=unlimited,grace=3s", *self.simple.catalog_options("db1")])]
         self.instance = {vm.name: host.listen for vm, host in zip(self.vms, self.hosts)}
         self.first = self.stack.start_prometheus(self.hosts, self.rules, "first")
         self.second = self.stack.start_prometheus_with(self.federation(), "second", ["--web.enable-remote-write-receiver"])
@@ -222,7 +220,7 @@ class Live:
         self.hosts[1].qemon("event", "on", FLOOD, "--vm", "db1")
         self.fires("QemondBudgetTripped", 20, event=FLOOD, **db1)
         check(not [alert for alert in self.first.alerts("QemondBudgetTripped") if alert["labels"]["vm"] == "web1"], "web1 has tripped too")
-        if self.simple:
+        if self.simple.label:
             self.keep_writer_from_running(self.vms[1])
             self.hosts[1].qemon("event", "on", "visit_*", "--vm", "db1")  # 100,000 records for each answer of this command.
             self.fires("QemuTraceEventsDropped", 20, lambda: self.vms[1].qmp("query-qmp-schema"), **db1)
@@ -285,15 +283,6 @@ class Live:
         say(f"every metric and label of {len(rules)} rules and {len(input_series(tests))} kinds of series of promtool's tests was seen")
 
 
-def simple_qemu():
-    """(binary, data folders, catalog) of a QEMU with the backend `simple`, as tests/tools/prepare-qemu.sh makes it; or None."""
-    for entry in filter(None, os.environ.get("QEMON_TEST_QEMUS", "").split(";")):
-        label, binary, folders, catalog = entry.split("|")
-        if label.startswith("simple") and os.access(binary, os.X_OK):
-            return binary, [folder for folder in folders.split(":") if folder], catalog
-    return None
-
-
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -304,7 +293,7 @@ def main():
             sys.exit(77)
     try:
         with Stack(sys.argv[1], prometheus=prometheus) as stack:
-            live = Live(stack, simple_qemu())
+            live = Live(stack, build("simple"))
             live.start()
             rules = live.records_are_there()
             live.figures_are_true()

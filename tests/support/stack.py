@@ -31,6 +31,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GUEST = ROOT / "tests" / "guest" / "demo.S"
 
+PATIENCE = 120  # Seconds that things may take to start or to answer: only failures wait so long, and machines can be busy.
+
 Sample = collections.namedtuple("Sample", "labels value time")   # labels: a dictionary, __name__ in it.
 Series = collections.namedtuple("Series", "labels points")       # points: a list of (time, value).
 
@@ -57,7 +59,7 @@ def wait_for(condition, seconds, what):
         time.sleep(0.1)
 
 
-def http_get(url, data=None, seconds=10):
+def http_get(url, data=None, seconds=PATIENCE):
     with _DIRECT.open(url, data=data, timeout=seconds) as answer:
         return answer.read().decode()
 
@@ -75,7 +77,7 @@ class Process:
     def __init__(self, name, command, log, piped=False):
         self.name, self.log = name, pathlib.Path(log)
         self.copier = None
-        with open(self.log, "wb") as output:
+        with open(self.log, "ab") as output:  # One that is started again goes on in its log.
             if piped:  # Through a pipe, as under most supervisors.
                 self.copier = self._start(["cat"], subprocess.PIPE, output)
                 self.child = self._start(command, subprocess.DEVNULL, self.copier.stdin)
@@ -129,11 +131,13 @@ class Process:
 class Qmp:
     """A monitor client of the test's own, beside qemond: an independent witness."""
 
-    def __init__(self, path):
+    def __init__(self, path, once_connected=lambda: None):
+        """`once_connected` is called before the greeting, which QEMU sends when no other client holds the monitor."""
         self.lock = threading.Lock()  # A Witness asks from a thread of its own.
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
+        self.socket.settimeout(PATIENCE)
         self.socket.connect(str(path))
+        once_connected()
         self.lines = self.socket.makefile("rb")
         self.lines.readline()
         self.ask("qmp_capabilities")
@@ -168,15 +172,20 @@ class Vm:
         self.witness_path = stack.folder / f"{name}.witness"
         image = stack.folder / f"{name}.img"
         subprocess.run([ROOT / "tests/tools/build-guest.sh", guest, image, *symbols], check=True)
-        command = [qemu, "-name", name, "-accel", "tcg", "-display", "none", "-nodefaults", "-msg", "timestamp=on",
-                   "-drive", f"file={image},if=virtio,format=raw", "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
-                   "-qmp", f"unix:{self.witness_path},server=on,wait=off", *options]
-        # A log on a regular file would be followed in place, and grow.
-        self.process = Process(name, command, stack.folder / f"{name}.log", piped=True)
+        self._command = [qemu, "-name", name, "-accel", "tcg", "-display", "none", "-nodefaults", "-msg", "timestamp=on",
+                         "-drive", f"file={image},if=virtio,format=raw", "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
+                         "-qmp", f"unix:{self.witness_path},server=on,wait=off", *options]
         self._stack = stack
-        stack.processes.append(self.process)
         self._qmp = None
-        stack.wait_for(self.witness_path.exists, 30, f"QEMU {name} to make its monitor")
+        self.start()
+
+    def start(self):
+        """Also after kill(): the same VM with what its disk had."""
+        self.witness_path.unlink(missing_ok=True)
+        # A log on a regular file would be followed in place, and grow.
+        self.process = Process(self.name, self._command, self._stack.folder / f"{self.name}.log", piped=True)
+        self._stack.processes.append(self.process)
+        self._stack.wait_for(self.witness_path.exists, PATIENCE, f"QEMU {self.name} to make its monitor")
 
     @property
     def address(self):
@@ -193,8 +202,7 @@ class Vm:
 
     def kill(self):
         """Ends QEMU without a warning."""
-        self._stack.processes.remove(self.process)
-        self.process.stop(signal.SIGKILL)
+        self._stack.end(self.process, signal.SIGKILL)
         self.close()
 
     def close(self):
@@ -206,8 +214,8 @@ class Vm:
 class Qemond:
     """A qemond, as on a host of its own."""
 
-    def __init__(self, stack, name, vms, packs, collectors, options):
-        self.name, self.stack = name, stack
+    def __init__(self, stack, name, vms, packs, collectors, options, config):
+        self.name, self.stack, self._vms, self._packs = name, stack, vms, packs
         self.control = stack.folder / f"{name}.control"
         polls = ", ".join(f"{collector}: {value}" for collector, value in collectors.items())
         lines = [f'listen: 127.0.0.1:0\ncontrol_socket: "{self.control}"\nruntime_dir: "{stack.folder / name}"\ncontrol_groups: []']
@@ -215,20 +223,31 @@ class Qemond:
             lines.append("vms:")
         for vm in vms:
             lines.append(f'  - {{name: "{vm.name}", address: "{vm.address}", packs: [{", ".join(packs)}], collectors: {{{polls}}}}}')
-        config = stack.folder / f"{name}.yaml"
-        config.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        self.process = Process(name, [stack.bin_dir / "qemond", "--config", config, *options], stack.folder / f"{name}.log")
-        stack.processes.append(self.process)
-        self.listen = stack.wait_for(lambda: json.loads(self.qemon("--output", "json", "status"))["listen"], 30, f"{name} to answer")
-        for vm in vms:
-            stack.wait_for(lambda vm=vm: f'qemu_up{{vm="{vm.name}"}} 1' in self.metrics(), 30, f"{name} to attach to {vm.name}")
-            for pack in packs:
-                stack.wait_for(lambda vm=vm, pack=pack: f'qemond_pack_enabled{{vm="{vm.name}",pack="{pack}"}} 1' in self.metrics(), 30,
-                               f"{name} to switch on {pack}")
+        path = stack.folder / f"{name}.yaml"
+        path.write_text("\n".join(lines) + f"\n{config}", encoding="utf-8")
+        self._command = [stack.bin_dir / "qemond", "--config", path, *options]
+        self.start()
+
+    def start(self):
+        """Also after kill(). Returns when it is attached to all its VMs and the packs are on."""
+        self.process = Process(self.name, self._command, self.stack.folder / f"{self.name}.log")
+        self.stack.processes.append(self.process)
+        self.listen = self.stack.wait_for(lambda: json.loads(self.qemon("--output", "json", "status"))["listen"], PATIENCE, f"{self.name} to answer")
+        for vm in self._vms:
+            self.stack.wait_for(lambda vm=vm: self.serves(vm), PATIENCE, f"{self.name} to attach to {vm.name} and switch its packs on")
+
+    def serves(self, vm):
+        metrics = self.metrics()
+        wanted = [f'qemu_up{{vm="{vm.name}"}} 1', *(f'qemond_pack_enabled{{vm="{vm.name}",pack="{pack}"}} 1' for pack in self._packs)]
+        return all(each in metrics for each in wanted)
+
+    def kill(self):
+        """Ends it without a warning."""
+        self.stack.end(self.process, signal.SIGKILL)
 
     def qemon(self, *arguments):
         """Runs `qemon` on this qemond; its standard output."""
-        done = subprocess.run([self.stack.bin_dir / "qemon", "--socket", self.control, *arguments], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([self.stack.bin_dir / "qemon", "--socket", self.control, *arguments], capture_output=True, text=True, timeout=PATIENCE)
         if done.returncode != 0:
             raise Failure(f"qemon {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
@@ -251,8 +270,8 @@ class Prometheus:
         self.process = Process(name, [stack.prometheus, f"--config.file={config_file}", "--web.listen-address=127.0.0.1:0", *storage,
                                       *options], self.folder / "log")
         stack.processes.append(self.process)
-        self.url = "http://127.0.0.1:%d" % stack.wait_for(self.process.listening_ports, 30, f"{name} to listen")[0]
-        stack.wait_for(lambda: http_get(f"{self.url}/-/ready"), 30, f"{name} to be ready")
+        self.url = "http://127.0.0.1:%d" % stack.wait_for(self.process.listening_ports, PATIENCE, f"{name} to listen")[0]
+        stack.wait_for(lambda: http_get(f"{self.url}/-/ready"), PATIENCE, f"{name} to be ready")
 
     def api(self, path, **parameters):
         """`data` of an answer of the HTTP API."""
@@ -324,9 +343,16 @@ class Stack:
         self.vms.append(vm)
         return vm
 
-    def start_qemond(self, vms, packs=(), name=None, collectors=None, options=()):
-        """Returns when qemond is attached to all `vms` and the packs are on. `collectors`: {"block": "1s", ...}."""
-        return Qemond(self, name or f"qemond{len(self.processes)}", vms, packs, collectors or {}, list(options))
+    def start_qemond(self, vms, packs=(), name=None, collectors=None, options=(), config=""):
+        """Returns when qemond is attached to all `vms` and the packs are on. `collectors`: {"block": "1s", ...}; `config`: more of
+        the configuration, as text."""
+        return Qemond(self, name or f"qemond{len(self.processes)}", vms, packs, collectors or {}, list(options), config)
+
+    def end(self, process, how=signal.SIGTERM):
+        """Ends one of ours before the stack does. Its exit status."""
+        self.processes.remove(process)
+        process.stop(how)
+        return process.child.returncode
 
     def start_prometheus(self, hosts, rules=(), name="prometheus", interval="1s", config="", options=()):
         """Scrapes `hosts` (Qemonds) by file-based discovery. `rules`: files, or texts of rule files; `config`: more of the

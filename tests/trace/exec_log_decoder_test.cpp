@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace qemon::trace {
 namespace {
 
@@ -326,6 +328,52 @@ TEST(ExecLogDecoder, GivesTheSameWhateverThePieces) {
     EXPECT_THAT(log.records, ElementsAre(block(0xfffffff0), registers(0xfff0), block(0xfe05b),
                                          block(0x10058), registers(0x10058)));
     EXPECT_EQ(log.unknown(), 2u);
+  }
+}
+
+TEST(ExecLogDecoder, GivesTheSameSplitAtEveryByte) {
+  for (const std::string_view text : {x86_boot_log, x86_64_user_log, arm_user_log}) {
+    Decoding whole;
+    whole.feed(text);
+    for (std::size_t first = 0; first < text.size(); ++first) {
+      Decoding split;
+      split.feed(text.substr(0, first));
+      split.feed(text.substr(first));
+      ASSERT_EQ(split.records, whole.records) << "split at " << first;
+      ASSERT_EQ(split.unknown(), whole.unknown()) << "split at " << first;
+      ASSERT_EQ(split.pending, "");
+    }
+  }
+}
+
+// What a line was, its bytes alone tell: a register with a damaged name may pass for another one,
+// of which nothing is counted.
+TEST(ExecLogDecoder, ADamagedByteTouchesTheRecordsOfNoOtherLine) {
+  for (const std::string_view text : {x86_boot_log, x86_64_user_log, arm_user_log}) {
+    Decoding sound;
+    sound.feed(text);
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      for (unsigned bit = 0; bit < 10; ++bit) {
+        std::string bytes(text);
+        const auto flipped = static_cast<char>(static_cast<unsigned char>(bytes[at]) ^ 1U << bit);
+        bytes[at] = bit < 8 ? flipped : bit == 8 ? '\0' : '\xff';
+        Decoding run;
+        run.feed(bytes);
+
+        const auto mismatch = [](auto begin, auto end, auto other, auto other_end) {
+          return std::mismatch(begin, end, other, other_end).first - begin;
+        };
+        const auto same_before = mismatch(sound.records.begin(), sound.records.end(),
+                                          run.records.begin(), run.records.end());
+        const auto same_behind = mismatch(sound.records.rbegin(), sound.records.rend(),
+                                          run.records.rbegin(), run.records.rend());
+        const auto all = static_cast<std::ptrdiff_t>(sound.records.size());
+        // The end of a line belongs to both.
+        EXPECT_GE(same_before + same_behind, all - (text[at] == '\n' ? 2 : 1)) << "byte " << at;
+        EXPECT_LE(run.records.size(), sound.records.size() + 1) << "byte " << at;
+        EXPECT_LE(run.unknown(), sound.unknown() + 2) << "byte " << at;
+      }
+    }
   }
 }
 

@@ -1,27 +1,16 @@
 // Records of QEMU 7.2 that both backends wrote: the log decoder must find what `simple` stored.
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
+#include "tests/trace/recorded.hpp"
 #include "tests/trace/test_catalogs.hpp"
 #include "trace/log_decoder.hpp"
 
 namespace qemon::trace {
 namespace {
-
-std::string read_gzip(const std::string& path) {
-  std::string text;
-  const gzFile file = gzopen(path.c_str(), "rb");
-  if (file == nullptr) return text;
-  char buffer[65536];
-  for (int size = 0; (size = gzread(file, buffer, sizeof buffer)) > 0;)
-    text.append(buffer, static_cast<std::size_t>(size));
-  gzclose(file);
-  return text;
-}
 
 /// Compares each record with what is expected of the line given last.
 class Comparer : public RecordSink {
@@ -73,7 +62,7 @@ TEST(LogDecoder, RecoversWhatTheSimpleBackendStoredOfTheSameRecords) {
   Comparer comparer(events, decoder);
   std::set<std::string> seen;
 
-  std::istringstream pairs(read_gzip(QEMON_TEST_DATA "/paired-7.2.jsonl.gz"));
+  std::istringstream pairs(test::gunzip(QEMON_TEST_DATA "/paired-7.2.jsonl.gz"));
   for (std::string text; std::getline(pairs, text);) {
     const auto pair = nlohmann::json::parse(text);
     const auto line = pair["line"].get<std::string>() + "\n";

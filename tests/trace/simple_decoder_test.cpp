@@ -2,15 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
 
-#include <array>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/files.hpp"
-#include "tests/trace/simple_trace.hpp"
+#include "tests/trace/recorded.hpp"
 
 namespace qemon::trace {
 namespace {
@@ -393,15 +390,6 @@ TEST_F(SimpleDecoderTest, DoesNotTakeNamesWithoutEnd) {
   EXPECT_EQ(decoder.stats().errors[index(DecodeError::bad_mapping)], 100U);
 }
 
-std::string gunzip(const std::string& path) {
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
-  std::string content;
-  std::array<char, 65536> piece{};
-  for (int n = 0; (n = gzread(file.get(), piece.data(), piece.size())) > 0;)
-    content.append(piece.data(), static_cast<std::size_t>(n));
-  return content;
-}
-
 /// Computes what simple-7.2.expected.json holds: sums by argument name, and latencies of virtio-blk
 /// requests.
 class SummingSink : public RecordSink {
@@ -461,7 +449,7 @@ TEST(SimpleDecoderFixture, FindsInARecordedTraceWhatSimpletracePyFinds) {
   SummingSink sink(events, decoder);
 
   const std::string rest =
-      feed(decoder, sink, gunzip(QEMON_TEST_DATA "/simple-7.2.bin.gz"), 100'003);
+      feed(decoder, sink, test::gunzip(QEMON_TEST_DATA "/simple-7.2.bin.gz"), 100'003);
 
   EXPECT_EQ(rest, "");
   EXPECT_EQ(sink.total, expected["total"]);

@@ -1,0 +1,32 @@
+"""The QEMUs under test, for tests in Python: those of QEMON_TEST_QEMUS, see tests/tools/prepare-qemu.sh."""
+import os
+import shutil
+from typing import NamedTuple, Optional
+
+
+class Build(NamedTuple):
+    label: str
+    binary: Optional[str]
+    options: list  # Where it finds its BIOS.
+    catalog: str
+
+    def catalog_options(self, vm=""):
+        """For a qemond that watches such a VM, or only such."""
+        return ["--trace-events", f"{vm}={self.catalog}" if vm else self.catalog] if self.catalog else []
+
+
+def builds():
+    """All of them; without a list the QEMU that is installed, if any."""
+    found = []
+    for entry in filter(None, os.environ.get("QEMON_TEST_QEMUS", "").split(";")):
+        label, binary, folders, catalog = (entry.split("|") + ["", "", ""])[:4]
+        found.append(Build(label, binary, [option for folder in folders.split(":") if folder for option in ("-L", folder)], catalog))
+    installed = shutil.which("qemu-system-x86_64")
+    if not found and installed:
+        found.append(Build("installed", installed, [], ""))
+    return found
+
+
+def build(label):
+    """The one whose label begins so; one without a label and a binary if there is none that can be run."""
+    return next((one for one in builds() if one.label.startswith(label) and os.access(one.binary, os.X_OK)), Build("", None, [], ""))
