@@ -30,7 +30,13 @@ if(QEMON_SANITIZE)
   target_compile_options(qemon_options INTERFACE
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-mismatched-new-delete>)
   target_compile_options(qemon_options INTERFACE -fsanitize=${QEMON_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  # What it puts in front of a function, clang 14 cannot put in front of the parts of a coroutine.
+  target_compile_options(qemon_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-fno-sanitize=function>)
   target_link_options(qemon_options INTERFACE -fsanitize=${QEMON_SANITIZE})
+endif()
+if(QEMON_FUZZ)
+  # What libFuzzer steers by.
+  target_compile_options(qemon_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # qemon_library(NAME SOURCES ... HEADERS ... LINK ...): a static library; each header is checked to compile on its own

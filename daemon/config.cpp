@@ -355,9 +355,9 @@ bool is_valid_vm_name(std::string_view name) {
 }
 
 std::string name_of_endpoint(const qmp::Endpoint& endpoint) {
-  if (endpoint.transport == qmp::Transport::tcp)
-    return endpoint.host + ":" + std::to_string(endpoint.port);
-  auto name = std::filesystem::path(endpoint.path).stem().string();
+  std::string name = endpoint.transport == qmp::Transport::tcp
+                         ? endpoint.host + ":" + std::to_string(endpoint.port)
+                         : std::filesystem::path(endpoint.path).stem().string();
   for (char& each : name)
     if (!is_valid_vm_name(std::string("x") + each)) each = '_';
   name.resize(std::min(name.size(), name_length_max));

@@ -1,10 +1,11 @@
 #include "daemon/control_answers.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
+
+#include "base/json_nesting.hpp"
 
 namespace qemon::daemon {
 
@@ -54,12 +55,7 @@ HttpResponse wrong_method(const std::string& allowed) {
 
 /// The body as a JSON object; a discarded value if it is none.
 json parse_body(const HttpRequest& request) {
-  // A body this deep cannot be one of ours, and the parser's recursion is not to be driven by it.
-  if (std::count(request.body.begin(), request.body.end(), '[') +
-          std::count(request.body.begin(), request.body.end(), '{') >
-      64) {
-    return json(json::value_t::discarded);
-  }
+  if (nests_deeper_than(request.body, json_depth_max)) return json(json::value_t::discarded);
   auto body = json::parse(request.body, nullptr, false);
   return body.is_object() ? body : json(json::value_t::discarded);
 }

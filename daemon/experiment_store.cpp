@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/json_nesting.hpp"
+
 namespace qemon::daemon {
 
 using nlohmann::json;
@@ -54,7 +56,8 @@ Result<ExperimentStore::Opened> ExperimentStore::open(const std::string& runtime
       refuse(text.error().detail);
       continue;
     }
-    auto summary = json::parse(*text, nullptr, false);
+    auto summary =
+        nests_deeper_than(*text, json_depth_max) ? json() : json::parse(*text, nullptr, false);
     if (!is_sound(summary, file)) {
       refuse("is no experiment of qemond");
       continue;

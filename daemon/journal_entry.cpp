@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/json_nesting.hpp"
 
 namespace qemon::daemon {
 namespace {
@@ -9,6 +12,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int format_version = 1;
+// Far later than any lease ends, and early enough to be added to the time of the wall clock.
+constexpr std::int64_t time_max_ns = 36'525LL * 24 * 3600 * 1'000'000'000;
 
 std::int64_t nanoseconds(BootClock::time_point time) {
   return time.time_since_epoch().count();
@@ -28,6 +33,13 @@ json to_json(const JournaledLease& lease) {
                         {"period_ms", lease.sampling->period.count()}};
   object["events"] = lease.events;
   return object;
+}
+
+/// Whether it is an integer that a T can hold: one that is cut would name another process or user.
+template <typename T>
+bool fits(const json& value) {
+  if (value.is_number_unsigned()) return std::in_range<T>(value.get<std::uint64_t>());
+  return value.is_number_integer() && std::in_range<T>(value.get<std::int64_t>());
 }
 
 /// Reads members of objects; the first that is not what it should be is remembered.
@@ -50,7 +62,7 @@ class Reader {
   template <typename T>
   void number(const json& object, const char* name, T& into) {
     const auto* value = member(object, name);
-    if (value == nullptr || !value->is_number_integer()) return fail(name);
+    if (value == nullptr || !fits<T>(*value)) return fail(name);
     into = value->get<T>();
   }
   template <typename T>
@@ -58,6 +70,18 @@ class Reader {
     const auto* value = member(object, name);
     if (value != nullptr && value->is_null()) return;
     number(object, name, into.emplace());
+  }
+  void time(const json& object, const char* name, BootClock::time_point& into) {
+    std::int64_t ns = 0;
+    number(object, name, ns);
+    if (ns < 0 || ns > time_max_ns) return fail(name);
+    into = BootClock::time_point(std::chrono::nanoseconds(ns));
+  }
+  void optional_time(const json& object, const char* name,
+                     std::optional<BootClock::time_point>& into) {
+    const auto* value = member(object, name);
+    if (value != nullptr && value->is_null()) return;
+    time(object, name, into.emplace());
   }
   void texts(const json& object, const char* name, std::vector<std::string>& into) {
     each(object, name, [&](const json& value) {
@@ -92,12 +116,8 @@ JournaledLease read_lease(const json& object, Reader& reader) {
   reader.text(object, "pack", lease.pack);
   reader.text(object, "user", lease.user);
   reader.optional_number(object, "uid", lease.uid);
-  std::int64_t since = 0;
-  std::optional<std::int64_t> until;
-  reader.number(object, "since", since);
-  reader.optional_number(object, "until", until);
-  lease.since = BootClock::time_point(std::chrono::nanoseconds(since));
-  if (until) lease.until = BootClock::time_point(std::chrono::nanoseconds(*until));
+  reader.time(object, "since", lease.since);
+  reader.optional_time(object, "until", lease.until);
   // Journals of qemonds that could not sample have none.
   if (const auto* sample = reader.member(object, "sample"); sample != nullptr) {
     std::int64_t on = 0;
@@ -121,7 +141,7 @@ void read_process(const json& file, Reader& reader, JournalEntry& entry) {
     if (into.pid <= 0) reader.fail("pid");
   }
   reader.each(file, "threads", [&](const json& thread) {
-    if (!thread.is_number_integer()) return reader.fail("threads");
+    if (!fits<pid_t>(thread)) return reader.fail("threads");
     entry.threads.push_back(thread.get<pid_t>());
   });
 }
@@ -182,14 +202,7 @@ std::string to_text(const JournalEntry& entry) {
 }
 
 Result<JournalEntry> parse_journal_entry(std::string_view text) {
-  // The parser's recursion is not to be driven by a file; ours is four levels deep.
-  if (std::count(text.begin(), text.end(), '[') > 100'000) return Error{"is no journal of qemond"};
-  int depth = 0;
-  for (const char each : text) {
-    if (each == '[' || each == '{') ++depth;
-    if (each == ']' || each == '}') --depth;
-    if (depth > 64) return Error{"is no journal of qemond"};
-  }
+  if (nests_deeper_than(text, json_depth_max)) return Error{"is no journal of qemond"};
   const auto file = json::parse(text, nullptr, false);
   if (!file.is_object()) return Error{"is no journal of qemond"};
   if (file.value("version", json()) != format_version)

@@ -202,6 +202,16 @@ TEST(ParseCollectorSettings, UnderstandsOnOffAndIntervals) {
   EXPECT_EQ(parse_collector_settings("sometimes"), std::nullopt);
 }
 
+TEST(NameOfEndpoint, IsAVmsNameWhateverTheAddress) {
+  for (const std::string host : {"a/../../b", "?", ".-", "\xff", "a\"b"}) {
+    const auto name = name_of_endpoint(*qmp::parse_endpoint("tcp:" + host + ":4444"));
+    EXPECT_TRUE(is_valid_vm_name(name)) << name;
+  }
+  const std::string long_host(200, 'h');
+  EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("tcp:" + long_host + ":4444")),
+            long_host.substr(0, 64));
+}
+
 TEST(NameOfEndpoint, IsThatOfTheSocketOrTheAddress) {
   EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("unix:/run/vms/web1.qmp")), "web1");
   EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("unix:/run/vms/my vm.sock")), "my_vm");

@@ -97,6 +97,19 @@ TEST_F(ExperimentStoreTest, RefusesWhatIsNotOurs) {
                                          HasSubstr("text.json: is no experiment")));
 }
 
+TEST_F(ExperimentStoreTest, RefusesWhatNestsTooDeepToBeCopied) {
+  (void)open();
+  auto text = summary("deep", 1).dump();
+  const std::string head =
+      "{\"a\":" + std::string(1'000'000, '[') + std::string(1'000'000, ']') + ",";
+  text.replace(0, 1, head);
+  test::write_file(file("deep.json"), text);
+
+  const auto again = open();
+
+  EXPECT_THAT(again.refused, ElementsAre(HasSubstr("deep.json: is no experiment")));
+}
+
 TEST_F(ExperimentStoreTest, DoesNotFollowALinkInItsPlace) {
   std::filesystem::create_directory_symlink("/tmp", directory / "experiments");
 

@@ -242,6 +242,33 @@ TEST(JournalEntry, ReadsNoPathThatQemuWouldEmptyAndNoControlCharacters) {
   EXPECT_THAT(parse_journal_entry(to_text(entry)).error().detail, HasSubstr("pid"));
 }
 
+TEST(JournalEntry, ReadsNamesWithBracketsBack) {
+  auto entry = full_entry();
+  entry.trace.trace_file = std::string(100, '[');
+  entry.vm = std::string(100, '}');
+
+  EXPECT_EQ(parse_journal_entry(to_text(entry)).value(), entry);
+}
+
+TEST(JournalEntry, ReadsNoNumberThatCannotBe) {
+  const std::string text = to_text(full_entry());
+  for (const auto& [number, wrong] : std::initializer_list<std::pair<std::string, std::string>>{
+           {"\"pid\": 4711", "\"pid\": 4294972007"},  // 4711 in 32 bits.
+           {"\"uid\": 1000", "\"uid\": 4294967296"},
+           {"\"id\": 7", "\"id\": -1"},
+           {"\"since\": 5000000000", "\"since\": 18446744073709551615"},
+           {"\"since\": 5000000000", "\"since\": -1"},
+           {"\"until\": 3600000000000", "\"until\": 9223372036854775807"},
+           {"4713", "4294972009"}}) {
+    auto broken = text;
+    const auto at = broken.find(number);
+    ASSERT_NE(at, std::string::npos) << number;
+    broken.replace(at, number.size(), wrong);
+
+    EXPECT_FALSE(parse_journal_entry(broken)) << wrong;
+  }
+}
+
 TEST(JournalEntry, ReadsNoEntryOfWhichAMemberIsMissing) {
   const std::string text = to_text(full_entry());
   for (const char* member : {"address", "vm", "boot", "on", "leases", "threads", "trace", "pid",
