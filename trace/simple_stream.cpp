@@ -201,12 +201,16 @@ bool SimpleStream::is_overlong(const Item& item, const char* at, std::size_t lef
     expected = event_head_bytes;
     std::size_t taken = 0;
     const Layout declared = layout(item.event);
-    const auto add = [&](std::size_t i, const Value& value) {
+    const auto add_number = [&](std::size_t, std::uint64_t) {
       ++taken;
-      expected += (declared.strings >> i & 1U) == 0 ? sizeof(std::uint64_t)
-                                                    : sizeof(std::uint32_t) + value.text.size();
+      expected += sizeof(std::uint64_t);
     };
-    walk(declared, {at + event_head_bytes, std::min(left, item.size) - event_head_bytes}, add);
+    const auto add_text = [&](std::size_t, std::string_view text) {
+      ++taken;
+      expected += sizeof(std::uint32_t) + text.size();
+    };
+    walk(declared, {at + event_head_bytes, std::min(left, item.size) - event_head_bytes},
+         add_number, add_text);
     if (taken < declared.count) return false;
   } else if (item.has_expected_size()) {
     return false;

@@ -133,7 +133,7 @@ std::string to_text(const trace::DecoderStats& stats) {
        {stats.records, stats.stale_records, stats.dropped_events, stats.resyncs, stats.lost_bytes})
     text += std::to_string(number) + ' ';
   for (const std::uint64_t number : stats.errors) text += std::to_string(number) + ' ';
-  return text + (stats.saw_timestamps ? "times" : "no times");
+  return text + (stats.span.empty() ? "no times" : "times");
 }
 
 }  // namespace qemon::fuzz
