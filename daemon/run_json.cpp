@@ -2,6 +2,7 @@
 
 #include <prometheus/client_metric.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -45,6 +46,12 @@ json counter(const std::string& key, const RunRecord::Series& series, double len
   return object;
 }
 
+/// A count as an integer. A monitor can tell counts whose sum is beyond all integers.
+std::uint64_t whole(double count) {
+  constexpr double most = 1.8e19;
+  return count > 0 ? static_cast<std::uint64_t>(std::min(count, most)) : 0;
+}
+
 json histogram(const std::string& key, const RunRecord::Series& series, double length_seconds) {
   auto object = common(key, series);
   object["count"] = shown_number(series.growth);
@@ -53,11 +60,11 @@ json histogram(const std::string& key, const RunRecord::Series& series, double l
   object["sum"] = shown_number(series.sum);
   object["mean"] = series.growth > 0 ? shown_number(series.sum / series.growth) : json(nullptr);
   prometheus::ClientMetric::Histogram grown;
-  grown.sample_count = static_cast<std::uint64_t>(series.growth);
+  grown.sample_count = whole(series.growth);
   auto buckets = json::array();
   double below = 0;
   for (std::size_t i = 0; i < series.bounds.size(); ++i) {
-    grown.bucket.push_back({static_cast<std::uint64_t>(series.buckets[i]), series.bounds[i]});
+    grown.bucket.push_back({whole(series.buckets[i]), series.bounds[i]});
     if (series.buckets[i] == below) continue;  // Nothing in it.
     below = series.buckets[i];
     buckets.push_back({{"le", shown_number(series.bounds[i])}, {"count", shown_number(below)}});

@@ -208,6 +208,22 @@ TEST_F(RunRecordTest, IsShownWithRatesAndInstructions) {
                             "resets":0,"curve":[0,10]})"));
 }
 
+TEST_F(RunRecordTest, IsShownWhenCountsAreBeyondIntegers) {
+  auto huge = histogram({1, 2}, {});
+  huge.value = 1e20;
+  huge.buckets[1].second = 1e20;
+  huge.buckets[2].second = 1e20;
+  look(0, {{"h", histogram({1, 2}, {})}});
+  look(1, {{"h", huge}});
+
+  json summary;
+  add_figures(record, 1, summary);
+
+  const auto& shown = summary.at("histograms").at(0);
+  EXPECT_EQ(shown.at("count"), 1e20);
+  EXPECT_EQ(shown.at("p50"), 1.5);
+}
+
 TEST(ShownNumber, IsWholeOrHasTwelveDigits) {
   EXPECT_EQ(shown_number(40960).dump(), "40960");
   EXPECT_EQ(shown_number(0.1 + 0.2).dump(), "0.3");
