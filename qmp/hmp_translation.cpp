@@ -27,6 +27,13 @@ Error missing(const char* key) {
   return make_error(errc::invalid_argument, "the argument " + std::string(key) + " is missing");
 }
 
+/// What was printed instead of an answer, as the reason; it may be nothing but blanks.
+Error refusal(std::string_view text) {
+  auto message = one_line(text);
+  if (message.empty()) return unexpected_hmp_text(text);
+  return make_error(errc::command_failed, std::move(message));
+}
+
 Result<std::vector<std::string>> human_lines(const json& arguments) {
   auto line = string_argument(arguments, "command-line");
   if (!line) return missing("command-line");
@@ -154,7 +161,7 @@ Result<json> property_meaning(const json& /*arguments*/, HmpTexts texts) {
     return make_error(errc::command_failed, "only plain values can be read from a human monitor");
   }
   auto parsed = json::parse(text, nullptr, false);
-  if (parsed.is_discarded()) return make_error(errc::command_failed, one_line(text));
+  if (parsed.is_discarded()) return refusal(text);
   return hmp_value(std::move(parsed));
 }
 
@@ -175,7 +182,7 @@ Result<json> get_state_meaning(const json& /*arguments*/, HmpTexts texts) {
   }
   // `unknown event "x"`; nothing at all for a pattern that matches nothing.
   if (states.empty() && !texts[0].empty()) {
-    return make_error(errc::command_failed, one_line(texts[0]));
+    return refusal(texts[0]);
   }
   return hmp_value(std::move(states));
 }
@@ -193,7 +200,7 @@ Result<std::vector<std::string>> set_state_lines(const json& arguments) {
 
 // The human monitor says nothing when it could not switch an event on, so the state is read back.
 Result<json> set_state_meaning(const json& arguments, HmpTexts texts) {
-  if (!texts[0].empty()) return make_error(errc::command_failed, one_line(texts[0]));
+  if (!texts[0].empty()) return refusal(texts[0]);
   const bool enable = arguments.at("enable").get<bool>();
   const auto lines = parse_trace_event_lines(texts[1]);
   if (lines.empty() && !texts[1].empty()) return unexpected_hmp_text(texts[1]);

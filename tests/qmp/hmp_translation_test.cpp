@@ -164,5 +164,15 @@ TEST(HmpTranslation, SaysWhatAnOldMonitorDoesNotKnow) {
   EXPECT_EQ(result.error().detail, "human monitor: unknown command: 'qom-get'");
 }
 
+TEST(HmpTranslation, ARefusalSaysSomethingWhenNothingWasPrinted) {
+  const json arguments{{"path", "/machine"}, {"property", "type"}};
+  const std::vector<std::string> nothing{""};
+
+  const auto meaning = translate_hmp("qom-get", arguments, nothing);
+
+  ASSERT_FALSE(meaning);
+  EXPECT_EQ(meaning.error().detail, "unexpected answer of the human monitor \"\"");
+}
+
 }  // namespace
 }  // namespace qemon::qmp
