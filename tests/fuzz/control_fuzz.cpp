@@ -22,7 +22,7 @@ namespace asio = boost::asio;
 using daemon::HttpRequest;
 using daemon::HttpResponse;
 
-/// What is not promised to a peer that sends more than a socket holds before it reads.
+/// A socket holds as much, so that all of it is there before the server begins.
 constexpr std::size_t input_bytes_max = 64 * 1024;
 
 void write_all(int fd, std::string_view bytes) {
@@ -60,14 +60,15 @@ class Server {
     require(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) == 0, "there are sockets");
     write_all(pair[1], bytes);
     ::shutdown(pair[1], SHUT_WR);
-    asio::io_context context(1);
+    asio::io_context& context = daemon_.serving();
+    context.restart();
     daemon::HttpSession::Stream::socket_type socket(context);
     socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), pair[0]);
     const daemon::HttpHandler handler = [this](HttpRequest request) {
       return handle(std::move(request));
     };
-    daemon::HttpSession session(std::move(socket), peer_, handler, limits_, stats_,
-                                response_bytes_);
+    daemon::HttpSessionContext shared{handler, limits_, stats_, {}, [] { return false; }};
+    daemon::HttpSession session(std::move(socket), peer_, shared);
     asio::co_spawn(context, session.run(), [](std::exception_ptr failure) {
       if (failure) std::rethrow_exception(failure);
     });
@@ -76,7 +77,7 @@ class Server {
     ::close(pair[1]);
     context.run();
     require(stats_.handler_failures == 0, "no handler throws");
-    require(response_bytes_ == 0, "no response is on its way any more");
+    require(shared.bodies.bytes() == 0, "no response is on its way any more");
   }
 
  private:
@@ -102,7 +103,6 @@ class Server {
   daemon::PeerCredentials peer_;
   daemon::HttpLimits limits_;
   daemon::HttpStats stats_;
-  std::uint64_t response_bytes_ = 0;
 };
 
 }  // namespace

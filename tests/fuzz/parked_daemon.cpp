@@ -62,7 +62,7 @@ ParkedDaemon::ParkedDaemon(std::vector<daemon::JournalEntry> left)
       fleet_(parked_.get_executor(), environment_),
       experiments_(parked_.get_executor(), fleet_, packs_, {}),
       control_(fleet_, packs_, experiments_, marks_, {::geteuid(), {}, {}}),
-      web_(fleet_.vms(), page_) {
+      web_(serving_.get_executor(), fleet_.vms(), page_) {
   spdlog::set_level(spdlog::level::off);
   control_.on_reload([] { return std::vector<std::string>(); });
   daemon::add_vm_metrics(page_, fleet_.vms());

@@ -35,9 +35,12 @@ class ParkedDaemon {
   daemon::Experiments& experiments() { return experiments_; }
   daemon::ControlApi& control() { return control_; }
   daemon::WebApi& web() { return web_; }
+  /// What serves: of connections and of the pages that they ask for. To be run by who has one.
+  boost::asio::io_context& serving() { return serving_; }
 
  private:
   boost::asio::io_context parked_{1};
+  boost::asio::io_context serving_{1};
   daemon::CatalogFinder catalogs_;
   trace::EventNamesPool event_names_;
   SharedPool<std::set<std::string>> command_sets_;

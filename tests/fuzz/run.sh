@@ -35,8 +35,10 @@ main() {
 }
 
 build() {
+  local compiler
+  compiler=$(command -v clang++-14 || command -v clang++) || die "no clang++; install it with tests/tools/install-packages.sh test"
   use_ccache
-  configure fuzz
+  configure fuzz "-DCMAKE_CXX_COMPILER=$compiler"
   cmake --build build/fuzz --target "${@/%/_fuzz}" >build/fuzz/build.log 2>&1 || {
     tail -n 50 build/fuzz/build.log >&2
     die "the build failed; its output is in build/fuzz/build.log"
@@ -50,7 +52,7 @@ fuzz() {
   scratch=$(mktemp -d)
   TMPDIR=$scratch ASAN_OPTIONS=malloc_context_size=4:quarantine_size_mb=32 UBSAN_OPTIONS=print_stacktrace=1 \
     "build/fuzz/tests/${target}_fuzz" "build/fuzz/found/$target" "tests/fuzz/corpus/$target" -dict="tests/fuzz/dictionaries/$target.dict" \
-    -artifact_prefix="$findings/$target-" -max_total_time="$seconds" -max_len="${max_len[$target]}" -timeout=10 -rss_limit_mb=1500 \
+    -artifact_prefix="$findings/$target-" -max_total_time="$seconds" -max_len="${max_len[$target]}" -timeout=60 -rss_limit_mb=1500 \
     -print_final_stats=1 >"$log" 2>&1 || status=$?
   rm -rf "$scratch"
   local found=none

@@ -51,7 +51,7 @@ struct Run {
 void run(std::string_view bytes) {
   Choices choices(bytes);
   trace::SimpleDecoderOptions options;
-  // The times in the recording that the corpus is made of begin with this.
+  // The times of the corpus are of that size, so that some records are stale.
   if (choices.below(4) == 0)
     options.not_before_ns = static_cast<std::int64_t>(choices.below(1ULL << 46));
 
