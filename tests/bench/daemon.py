@@ -4,7 +4,7 @@
     cmake --preset release && cmake --build build/release --target qemond qemon
     cmake --preset dev && cmake --build build/dev --target fake-qemu
     tests/bench/daemon.py [--bin build/release/bin] [--fake build/dev/bin/fake-qemu] [--qemu qemu-system-x86_64]
-                          [--simple QEMU-WITH-SIMPLE] [--seconds 10]
+                          [--seconds 10]
 
   start   From the start of the process to `READY=1`, with 10 VMs (fakes) configured.          Promised: under 50 ms.
   idle    Processor time and memory with one VM attached and no event on.                      Promised: 0.1 % of a core, 15 MB.
@@ -29,6 +29,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+from qemu_builds import Build, build  # pylint: disable=wrong-import-position
 from stack import Failure, Stack, http_get, wait_for  # pylint: disable=wrong-import-position
 
 STARTS = 9
@@ -119,11 +120,11 @@ def simple_times(path):
 
 
 def measure_live(options, backend, qemu):
-    with Stack(options.bin, qemu) as stack:
+    with Stack(options.bin, qemu.binary) as stack:
         trace = stack.folder / "trace"
         where = ["-D", trace] if backend == "log" else ["-trace", f"enable=runstate_set,file={trace}"]
-        vm = stack.start_vm("guest", ["-d", "nochain", *where], guest=ROOT / "tests/guest/demo.S")
-        host = stack.start_qemond([vm], options=["--budget", "unlimited", "--trace-space", "100GiB"])
+        vm = stack.start_vm("guest", [*qemu.options, "-d", "nochain", *where], guest=ROOT / "tests/guest/demo.S")
+        host = stack.start_qemond([vm], options=["--budget", "unlimited", "--trace-space", "100GiB", *qemu.catalog_options()])
         clock = time.time_ns if backend == "log" else time.monotonic_ns
         count = re.compile(r'qemu_trace_events_total\{vm="guest",event="exec_tb"\} (\d+)')
         url = f"http://{host.listen}/metrics"
@@ -162,7 +163,6 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
     parser.add_argument("--fake", type=pathlib.Path, default=ROOT / "build/dev/bin/fake-qemu")
     parser.add_argument("--qemu", default="qemu-system-x86_64")
-    parser.add_argument("--simple", help="a QEMU with the simple backend")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--only", choices=["start", "idle", "live"])
     options = parser.parse_args()
@@ -172,9 +172,12 @@ def main():
         if options.only in (None, "idle"):
             measure_idle(options)
         if options.only in (None, "live"):
-            measure_live(options, "log", options.qemu)
-            if options.simple:
-                measure_live(options, "simple", options.simple)
+            measure_live(options, "log", Build("", options.qemu, [], ""))
+            simple = build("simple")
+            if simple.binary:
+                measure_live(options, "simple", simple)
+            else:
+                print("live      simple: no QEMU with that backend in QEMON_TEST_QEMUS (see tests/tools/prepare-qemu.sh)")
     except Failure as failure:
         sys.exit(f"daemon.py: {failure}")
 

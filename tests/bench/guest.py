@@ -6,6 +6,8 @@
 
   idle      A guest does a known number of disk requests, by turns with a qemond attached that has no event on, and with none.
             Promised: no slower.
+  pack      The same with the pack virtio-blk on, by turns with the pack's events on and nobody who reads the log.
+            Promised: at most 3 % slower.
   cost      What `qemon event cost` says that events cost a guest that sleeps most of the time (tests/guest/ticks.S), against what
             QEMU's processor time says when a witness switches the same events on and off by hand.
   sampling  What the same events cost sampled (20ms/1s), as a share of what they cost when they are always on.
@@ -14,10 +16,10 @@
 Nothing else should run on the machine. Exits with 0 whatever the figures are.
 """
 import argparse
+import contextlib
 import json
 import pathlib
 import random
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,46 +27,24 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+from known_work import Worker  # pylint: disable=wrong-import-position
+from qemu_builds import Build  # pylint: disable=wrong-import-position
 from stack import Failure, Stack  # pylint: disable=wrong-import-position
 
 EVENTS = ["memory_region_ops_write", "exec_tb"]
 WRITES = 500  # To a port, 100 times a second: a record each.
 REQUESTS = 12000
+PACK_EVENTS = ["virtio_blk_handle_read", "virtio_blk_handle_write", "virtio_blk_req_complete"]
 
 
-class Workload:
-    """The guest of tests/guest/workload.S: it does as many requests as it is told, and says when they are done."""
+def worker_on(stack, qemu, options=()):
+    return Worker(stack, "work", Build("", qemu, [], ""), options)
 
-    def __init__(self, stack, qemu):
-        image, serial = stack.folder / "work.img", stack.folder / "work.serial"
-        self.monitor = stack.folder / "work.qmp"
-        subprocess.run([ROOT / "tests/tools/build-guest.sh", ROOT / "tests/guest/workload.S", image], check=True)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(serial))
-        listener.listen(1)
-        listener.settimeout(60)
-        self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", qemu, "-accel", "tcg", "-display", "none", "-nodefaults", "-msg", "timestamp=on",
-             "-drive", f"file={image},if=virtio,format=raw", "-chardev", f"socket,id=serial,path={serial}", "-serial", "chardev:serial",
-             "-qmp", f"unix:{self.monitor},server=on,wait=off"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.serial = listener.accept()[0]
-        self.serial.settimeout(120)
-        self.expect(b">")
 
-    def expect(self, answer):
-        got = self.serial.recv(1)
-        if got != answer:
-            raise Failure(f"the guest said {got!r} instead of {answer!r}")
-
-    def seconds_for(self, requests):
-        begin = time.perf_counter()
-        self.serial.sendall(b"R" + requests.to_bytes(2, "little"))
-        self.expect(b".")
-        return time.perf_counter() - begin
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
+def seconds_for(worker, requests):
+    begin = time.perf_counter()
+    worker.work(read=requests)
+    return time.perf_counter() - begin
 
 
 def interval_of(ratios):
@@ -74,29 +54,50 @@ def interval_of(ratios):
     return statistics.median(ratios), drawn[50], drawn[1949]
 
 
-def measure_idle(options, qemu):
-    with Stack(options.bin, qemu) as stack:
-        guest = Workload(stack, qemu)
-        try:
-            guest.seconds_for(REQUESTS)  # Translated, and in the page cache.
-            ratios = []
-            for pair in range(options.pairs):
-                seconds = {}
-                for attached in ((True, False) if pair % 2 else (False, True)):
-                    if attached:
-                        host = stack.start_qemond([], options=["--vm", f"work=unix:{guest.monitor}"])
-                        # Attached for a while: every collector has asked once.
-                        stack.wait_for(lambda: host.metrics().count('qemond_collector_success{vm="work"') >= 8, 30, "qemond to settle")
-                    seconds[attached] = guest.seconds_for(REQUESTS)
-                    if attached:
-                        stack.processes.remove(host.process)
-                        host.process.stop()
-                ratios.append(seconds[True] / seconds[False])
-        finally:
-            guest.end()
+def compare(options, worker, with_qemond, without):
+    """Seconds for the same requests in the context of the one, over those in the context of the other, by turns."""
+    seconds_for(worker, REQUESTS)  # Translated, and in the page cache.
+    ratios = []
+    for pair in range(options.pairs):
+        seconds = {}
+        for attached in ((True, False) if pair % 2 else (False, True)):
+            with (with_qemond if attached else without)():
+                seconds[attached] = seconds_for(worker, REQUESTS)
+        ratios.append(seconds[True] / seconds[False])
     median, low, high = interval_of(ratios)
-    print(f"idle      {REQUESTS} requests with qemond attached took {median:.3f} of the time without it "
-          f"(95 %: {low:.3f} to {high:.3f}; {len(ratios)} pairs)")
+    return f"{median:.3f} of the time without it (95 %: {low:.3f} to {high:.3f}; {len(ratios)} pairs)"
+
+
+@contextlib.contextmanager
+def qemond_on(stack, worker, packs=()):
+    host = stack.start_qemond([worker.vm], packs)
+    # Attached for a while: every collector has asked once.
+    stack.wait_for(lambda: host.metrics().count('qemond_collector_success{vm="work"') >= 8, 30, "qemond to settle")
+    yield
+    stack.processes.remove(host.process)
+    host.process.stop()
+
+
+def measure_idle(options, qemu):
+    with Stack(options.bin, qemu) as stack, contextlib.closing(worker_on(stack, qemu)) as worker:
+        ratio = compare(options, worker, lambda: qemond_on(stack, worker), contextlib.nullcontext)
+    print(f"idle      {REQUESTS} requests with qemond attached took {ratio}")
+
+
+def measure_pack(options, qemu):
+    with Stack(options.bin, qemu) as stack:
+        # Its own log, so that the events go to the same file with qemond and without it.
+        with contextlib.closing(worker_on(stack, qemu, ["-D", stack.folder / "work.trace"])) as worker:
+            @contextlib.contextmanager
+            def events_on():
+                for on in (True, False):
+                    for event in PACK_EVENTS:
+                        worker.vm.qmp("trace-event-set-state", name=event, enable=on)
+                    if on:
+                        yield
+
+            ratio = compare(options, worker, lambda: qemond_on(stack, worker, ["virtio-blk"]), events_on)
+    print(f"pack      {REQUESTS} requests with the pack virtio-blk on, against its events on and nobody reading, took {ratio}")
 
 
 def cpu_seconds(pid):
@@ -161,14 +162,13 @@ def main():
     parser.add_argument("--bin", default=ROOT / "build/release/bin", type=pathlib.Path)
     parser.add_argument("--qemu", action="append")
     parser.add_argument("--pairs", default=12, type=int)
-    parser.add_argument("--only", choices=["idle", "cost"])
+    parser.add_argument("--only", choices=["idle", "pack", "cost"])
     options = parser.parse_args()
     for qemu in options.qemu or ["qemu-system-x86_64"]:
         print(subprocess.run([qemu, "--version"], check=True, capture_output=True, text=True).stdout.splitlines()[0], flush=True)
-        if options.only != "cost":
-            measure_idle(options, qemu)
-        if options.only != "idle":
-            measure_costs(options, qemu)
+        for name, measure in (("idle", measure_idle), ("pack", measure_pack), ("cost", measure_costs)):
+            if options.only in (None, name):
+                measure(options, qemu)
 
 
 if __name__ == "__main__":
