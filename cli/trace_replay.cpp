@@ -150,9 +150,8 @@ Result<void> TraceReplay::decode_all(TraceInput& input, ReplayedFile& file, Prog
   // What a decoder leaves of one piece goes in front of the next.
   constexpr std::size_t room = 2 * trace::decode_bytes_max;
   // Pipes do not tell how much there is to come.
-  const bool slow = input.compressed() || simple_ == nullptr || !packs_.empty();
-  const auto mode = slow && input.file_bytes() ? trace::PieceReader::Mode::ahead
-                                               : trace::PieceReader::Mode::in_turn;
+  const auto mode =
+      input.file_bytes() ? trace::PieceReader::Mode::ahead : trace::PieceReader::Mode::in_turn;
   trace::PieceReader pieces(input, mode, room);
   std::string rest;
   while (true) {

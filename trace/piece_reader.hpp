@@ -19,7 +19,7 @@ namespace qemon::trace {
 class PieceReader {
  public:
   enum class Mode : std::uint8_t {
-    in_turn,  ///< Reads when it is asked: best if decoding takes less time than reading.
+    in_turn,  ///< Reads when it is asked.
     ahead,    ///< Reads, and unpacks, in a thread of its own. Not for pipes, which may have nothing
               ///< to give for hours: the destructor waits for the read in progress.
   };
