@@ -44,8 +44,9 @@ FakeQemu::FakeQemu(std::string directory, Recording recording) : directory_(std:
 }
 
 FakeQemu::~FakeQemu() {
-  conversation_.reset();
+  // Before it ends: while a program looks for leaks at its end, a signal can hold it up for ever.
   process_->signal(SIGCONT);
+  conversation_.reset();
   EXPECT_EQ(process_->wait(), ExitStatus{}) << process_->errors_from_pipe();
 }
 
