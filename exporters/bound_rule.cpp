@@ -228,11 +228,11 @@ void BoundRule::bind_labels(const Rule& rule, std::string_view event_name,
     all_fixed &= !labels_.back().second.needs_arguments();
   }
   all_fixed_ = all_fixed;
-  const auto is_open = [](const auto& each) { return each.second.needs_arguments(); };
-  const auto open = std::ranges::find_if(labels_, is_open);
-  if (side_ == Side::single && std::ranges::count_if(labels_, is_open) == 1 &&
-      open->second.number() != nullptr)
-    memo_.emplace(open->second.number()->small());
+  const auto varies = [](const auto& each) { return each.second.needs_arguments(); };
+  const auto varying = std::ranges::find_if(labels_, varies);
+  if (side_ == Side::single && std::ranges::count_if(labels_, varies) == 1 &&
+      varying->second.number() != nullptr)
+    memo_.emplace(varying->second.number()->small());
 }
 
 void BoundRule::declare(const BoundRule* other) {

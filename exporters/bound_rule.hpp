@@ -57,7 +57,7 @@ class BoundLabel {
 };
 
 /// Remembers the series that a label's numbers had lately: most records are of a few lines, vectors
-/// or devices.
+/// or devices. Takes no memory before the first: of what a VM's packs can count, little occurs.
 class SeriesMemo {
  public:
   explicit SeriesMemo(SmallExpression number) : number_(std::move(number)) {}
@@ -65,14 +65,16 @@ class SeriesMemo {
   /// SeriesTable::none if the number was not seen lately.
   [[nodiscard]] std::uint32_t find(const trace::Arguments& arguments) const {
     std::int64_t number = 0;
-    if (!number_.evaluate(arguments, number) || number < 0) return SeriesTable::none;
+    if (entries_.empty() || !number_.evaluate(arguments, number) || number < 0)
+      return SeriesTable::none;
     const Entry& entry = entries_[place(number)];
     return entry.number == number ? entry.series : SeriesTable::none;
   }
   void keep(const trace::Arguments& arguments, std::uint32_t series) {
     std::int64_t number = 0;
-    if (number_.evaluate(arguments, number) && number >= 0)
-      entries_[place(number)] = {number, series};
+    if (!number_.evaluate(arguments, number) || number < 0) return;
+    entries_.resize(std::size_t{1} << size_bits);
+    entries_[place(number)] = {number, series};
   }
 
  private:
@@ -86,7 +88,7 @@ class SeriesMemo {
   }
 
   SmallExpression number_;
-  std::vector<Entry> entries_{std::size_t{1} << size_bits};
+  std::vector<Entry> entries_;
 };
 
 /// Which part an event has in a rule.

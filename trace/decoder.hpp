@@ -94,8 +94,8 @@ struct DecoderStats {
   TimeSpan span;  ///< Of the records that had a time.
 };
 
-/// Counters of a sink, to which a decoder adds by itself what events of no further interest occur:
-/// most of a trace is of such events, and a call for each would take longer than decoding it.
+/// Counters of a sink, to which a decoder itself adds the records of events that nobody reads: most
+/// of a trace is of such events, and a call for each would take longer than decoding it.
 struct Tally {
   std::span<std::uint64_t> counts;         ///< By event.
   std::span<const std::uint16_t> readers;  ///< As many; 0 for an event that is only counted.

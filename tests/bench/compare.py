@@ -71,6 +71,16 @@ class Measurement:
                 best[i] = min(best[i], seconds)
         return best, output
 
+    def beside_cat(self, trace, counting_catalog):
+        """Measures cat and qemon, prints their rows, and returns qemon's seconds of counting and with packs, and cat's; and the counts."""
+        counting, packs = self.replay(trace, counting_catalog), self.replay(trace, LOG_CATALOG, PACKS)
+        (cat, count, with_packs), (_, counted, _) = self.by_turns([["cat", trace], counting, packs])
+        size = trace.stat().st_size
+        self.row("cat", cat, size, "", "")
+        self.row("qemon replay, counting", count, size, "time of cat", f"{count / cat:.2f}")
+        self.row("qemon replay, packs " + ", ".join(PACKS), with_packs, size, "time of cat", f"{with_packs / cat:.2f}")
+        return count, with_packs, cat, counts_of(counted)
+
     @staticmethod
     def row(what, seconds, size, against, ratio):
         print(f"  {what:44} {seconds:8.3f} s {size / seconds / 1e6:8.0f} MB/s   {against:28} {ratio}", flush=True)
@@ -85,29 +95,21 @@ def main():
 
     size = simple.stat().st_size
     print(f"simple, {size / 1e6:.0f} MB")
-    counting, packs = measurement.replay(simple, CATALOG), measurement.replay(simple, LOG_CATALOG, PACKS)
-    (cat, count, with_packs), (_, counted, _) = measurement.by_turns([["cat", simple], counting, packs])
-    measurement.row("cat", cat, size, "", "")
-    measurement.row("qemon replay, counting", count, size, "time of cat", f"{count / cat:.2f}")
-    measurement.row("qemon replay, packs " + ", ".join(PACKS), with_packs, size, "time of cat", f"{with_packs / cat:.2f}")
+    count, with_packs, cat, counted = measurement.beside_cat(simple, CATALOG)
     seconds, output = run([sys.executable, HERE / "peers/count_simple.py", simpletrace, CATALOG, simple])
-    check("simpletrace.py", counts_of(counted), counts_of(output))
+    check("simpletrace.py", counted, counts_of(output))
     measurement.row("simpletrace.py, counting", seconds, size, "time of qemon", f"{seconds / count:.0f}")
     records = sum(counts_of(output).values())
     print(f"  a record with packs takes {(with_packs - cat) / records * 1e9:.1f} ns beside reading it; counting takes {(count - cat) / records * 1e9:.1f} ns")
 
     size = log.stat().st_size
     print(f"log, {size / 1e6:.0f} MB")
-    counting, packs = measurement.replay(log, LOG_CATALOG), measurement.replay(log, LOG_CATALOG, PACKS)
-    (cat, count, with_packs), (_, counted, _) = measurement.by_turns([["cat", log], counting, packs])
-    measurement.row("cat", cat, size, "", "")
-    measurement.row("qemon replay, counting", count, size, "time of cat", f"{count / cat:.2f}")
-    measurement.row("qemon replay, packs " + ", ".join(PACKS), with_packs, size, "time of cat", f"{with_packs / cat:.2f}")
+    count, with_packs, _, counted = measurement.beside_cat(log, LOG_CATALOG)
     for name, command, ours in (("regular expression in Python, counting", [sys.executable, HERE / "peers/count_log.py", log], count),
                                 ("mtail, counting", mtail("count", log), count), ("mtail, the same as the packs", mtail("packs", log), with_packs)):
         seconds, output = run(command)
         if ours is count:
-            check(name, counts_of(counted), counts_of(output))
+            check(name, counted, counts_of(output))
         measurement.row(name, seconds, size, "time of qemon", f"{seconds / ours:.0f}")
 
     print("most memory of qemon replay")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures `qemon replay` beside other programs that do the same, and prints a table of ratios.
 #   tests/bench/compare.sh [MEGABYTES [FOLDER]]   traces of so many megabytes each (default 600), made in FOLDER (default: a temporary one)
-# The peers are `cat` (the floor), QEMU's simpletrace.py, mtail and a regular expression in Python. Installs mtail if it is missing.
+# The peers are `cat` (the floor), QEMU's simpletrace.py, mtail and a regular expression in Python. Installs mtail if it is missing; where
+# systemd runs, Debian's package may start it as a service.
 # Nothing else should run on the machine. Takes some ten minutes, most of them for the peers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

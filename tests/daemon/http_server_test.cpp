@@ -87,6 +87,20 @@ class HttpServerTest : public testing::Test {
   }
   void TearDown() override { stop(); }
 
+  /// Both ask for more than anybody takes at once; then there is a third one.
+  void expect_the_first_gives_way(RawClient& first, RawClient& second) {
+    for (RawClient* slow : {&first, &second}) {
+      slow->send("GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      EXPECT_THAT(slow->receive_some(16), StartsWith("HTTP/1.1 200"));
+    }
+
+    RawClient third(tcp_);
+    third.send("GET /third HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+
+    EXPECT_THAT(third.receive_all(), HasSubstr("GET /third\n"));
+    EXPECT_LT(first.receive_all().size(), 20'000'000U);
+  }
+
   test::TempDir dir_;
   asio::io_context context_;
   asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
@@ -363,16 +377,7 @@ TEST_F(HttpServerTest, MakesRoomByEndingTheResponseThatTookLongest) {
   start(limits);
   RawClient first(tcp_);
   RawClient second(tcp_);
-  for (RawClient* slow : {&first, &second}) {
-    slow->send("GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    EXPECT_THAT(slow->receive_some(16), StartsWith("HTTP/1.1 200"));
-  }
-
-  RawClient third(tcp_);
-  third.send("GET /third HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-
-  EXPECT_THAT(third.receive_all(), HasSubstr("GET /third\n"));
-  EXPECT_LT(first.receive_all().size(), 20'000'000U);
+  expect_the_first_gives_way(first, second);
   EXPECT_GT(second.receive_all().size(), 20'000'000U);
   EXPECT_EQ(ask([](const HttpServer& s) { return s.stats().evictions; }), 1U);
 }
@@ -384,16 +389,7 @@ TEST_F(HttpServerTest, EndsTheResponseThatTookLongestWhenTooMuchWaitsForReaders)
   start(limits);
   RawClient first(tcp_);
   RawClient second(tcp_);
-  for (RawClient* slow : {&first, &second}) {
-    slow->send("GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    EXPECT_THAT(slow->receive_some(16), StartsWith("HTTP/1.1 200"));
-  }
-
-  RawClient third(tcp_);
-  third.send("GET /third HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-
-  EXPECT_THAT(third.receive_all(), HasSubstr("GET /third\n"));
-  EXPECT_LT(first.receive_all().size(), 20'000'000U);
+  expect_the_first_gives_way(first, second);
   EXPECT_EQ(ask([](const HttpServer& s) { return s.stats().evictions; }), 1U);
   EXPECT_EQ(ask([](const HttpServer& s) { return s.stats().refusals; }), 0U);
 }

@@ -169,6 +169,16 @@ std::vector<WrongRequest> wrong_requests() {
   };
 }
 
+/// Sends it, expects its status and its line, and returns the whole answer.
+template <typename Wrong>
+std::string expect_refused(RawClient client, const Wrong& wrong) {
+  client.send(wrong.bytes);
+  std::string answer = client.receive_all();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 "s + wrong.status));
+  EXPECT_THAT(answer, testing::EndsWith("\r\n\r\n"s + wrong.line + "\n"));
+  return answer;
+}
+
 TEST_F(HttpAbuse, EachWrongRequestGetsAStatusAndOneLine) {
   start();
   const double bad_before = figure("qemond_http_bad_requests_total");
@@ -176,11 +186,7 @@ TEST_F(HttpAbuse, EachWrongRequestGetsAStatusAndOneLine) {
 
   for (const auto& wrong : wrong_requests()) {
     SCOPED_TRACE(wrong.name);
-    RawClient client = web();
-    client.send(wrong.bytes);
-    const std::string answer = client.receive_all();
-    EXPECT_THAT(answer, StartsWith("HTTP/1.1 "s + wrong.status));
-    EXPECT_THAT(answer, testing::EndsWith("\r\n\r\n"s + wrong.line + "\n"));
+    const std::string answer = expect_refused(web(), wrong);
     EXPECT_THAT(answer, HasSubstr("Connection: close\r\n"));
     if (wrong.line == read_only) {
       EXPECT_THAT(answer, HasSubstr("Allow: GET, HEAD\r\n"));
@@ -199,11 +205,7 @@ TEST_F(HttpAbuse, TheControlSocketRefusesTheSame) {
   for (const auto& wrong : wrong_requests()) {
     if (wrong.status == "405 "s || wrong.status == "404 "s || wrong.status == "406 "s) continue;
     SCOPED_TRACE(wrong.name);
-    RawClient client = control();
-    client.send(wrong.bytes);
-    const std::string answer = client.receive_all();
-    EXPECT_THAT(answer, StartsWith("HTTP/1.1 "s + wrong.status));
-    EXPECT_THAT(answer, testing::EndsWith("\r\n\r\n"s + wrong.line + "\n"));
+    expect_refused(control(), wrong);
   }
   for (const char* method : {"OPTIONS", "TRACE", "PUT", "DELETE", "BREW"}) {
     RawClient client = control();

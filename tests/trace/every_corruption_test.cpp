@@ -1,154 +1,25 @@
-// Traces that are split at every byte, and traces in which every byte is another one.
-#include <gmock/gmock.h>
+// Traces in which every byte, one at a time, is another one.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <set>
 
-#include "tests/support/sanitized.hpp"
+#include "tests/trace/decoding.hpp"
 #include "tests/trace/recorded.hpp"
 #include "tests/trace/test_catalogs.hpp"
-#include "trace/log_decoder.hpp"
-#include "trace/simple_decoder.hpp"
 
 namespace qemon::trace {
 namespace {
 
-using test::CollectingSink;
+using test::byte_stride;
+using test::Decoding;
+using test::errors;
 using test::Found;
 using test::SimpleTrace;
 using test::string;
 using test::u64s;
-
-/// One byte after another takes long under a sanitizer; which ones, makes no difference to it.
-constexpr std::size_t stride = test::sanitized ? 7 : 1;
-
-std::uint64_t errors(const DecoderStats& stats) {
-  std::uint64_t sum = 0;
-  for (const std::uint64_t count : stats.errors) sum += count;
-  return sum;
-}
-
-Catalog load(const std::string& path) {
-  auto catalog = Catalog::load(path);
-  EXPECT_TRUE(catalog) << catalog.error().detail;
-  return std::move(*catalog);
-}
-
-/// A decoder of its own, and everything that came out of it.
-template <typename D>
-struct Decoding {
-  explicit Decoding(const Catalog& catalog) : decoder(make(catalog)), sink(events, decoder) {}
-
-  D make(const Catalog& catalog) {
-    // The log decoder knows the names that are in the table; `simple` brings its own.
-    if constexpr (std::is_same_v<D, LogDecoder>) {
-      for (const auto& event : catalog.events()) events.add(event.name);
-    }
-    events.use_catalog(&catalog);
-    return D(events);
-  }
-  /// As a reader of a growing file gives them: what was left over comes again, in front.
-  void feed(std::string_view bytes) {
-    rest += bytes;
-    rest.erase(0, decoder.decode(rest, sink));
-  }
-
-  EventTable events;
-  D decoder;
-  CollectingSink sink;
-  std::string rest;
-};
-
-template <typename D>
-void expect_equal(const Decoding<D>& split, const Decoding<D>& whole, const std::string& what) {
-  ASSERT_EQ(split.sink.records, whole.sink.records) << what;
-  ASSERT_EQ(split.sink.losses, whole.sink.losses) << what;
-  ASSERT_EQ(split.rest, whole.rest) << what;
-  const auto& one = split.decoder.stats();
-  const auto& other = whole.decoder.stats();
-  ASSERT_EQ(one.records, other.records) << what;
-  ASSERT_EQ(one.errors, other.errors) << what;
-  ASSERT_EQ(one.dropped_events, other.dropped_events) << what;
-  ASSERT_EQ(one.resyncs, other.resyncs) << what;
-  ASSERT_EQ(one.lost_bytes, other.lost_bytes) << what;
-}
-
-/// Split in two at every place, and into single bytes.
-template <typename D>
-void split_everywhere(const Catalog& catalog, std::string_view bytes, std::size_t records) {
-  Decoding<D> whole(catalog);
-  whole.feed(bytes);
-  ASSERT_EQ(whole.sink.records.size(), records);
-  for (std::size_t at = 0; at <= bytes.size(); at += stride) {
-    Decoding<D> split(catalog);
-    split.feed(bytes.substr(0, at));
-    split.feed(bytes.substr(at));
-    expect_equal(split, whole, "split at " + std::to_string(at));
-    if (testing::Test::HasFatalFailure()) return;
-  }
-  Decoding<D> single(catalog);
-  for (const char byte : bytes) single.feed({&byte, 1});
-  expect_equal(single, whole, "byte by byte");
-}
-
-Catalog recorded_catalog() {
-  return load(QEMON_TEST_DATA "/simple-7.2.events.txt");
-}
-
-/// With everything that a recorded piece happens not to have.
-SimpleTrace made_trace() {
-  SimpleTrace trace;
-  trace.header().mapping(0, "none").mapping(1, "numbers").mapping(2, "text");
-  trace.dropped(999, 3);
-  for (std::uint64_t i = 0; i < 6; ++i) {
-    const std::uint64_t time = 1'000'000 + 100 * i;
-    trace.event(2, time, string(i == 3 ? "" : "drive-" + std::to_string(i)) + u64s({i}));
-    trace.event(0, time + 1, "").event(1, time + 2, u64s({i, 0x7f0012345678 + i}));
-    trace.event(2, time + 3, string(std::string(40 * i, 's')) + u64s({0}));
-    if (i == 2) trace.mapping(7, "late").dropped(time + 4, 70'000);
-    if (i > 2) trace.event(7, time + 5, u64s({1, 2, 3}));
-  }
-  return trace;
-}
-
-Catalog made_catalog() {
-  return *Catalog::parse(
-      "none(void) \"\"\n"
-      "numbers(int a, uint64_t b) \"a %d b %\"PRIu64\n"
-      "text(const char *s, int n) \"s %s n %d\"\n"
-      "late(int a, int b, int c) \"%d %d %d\"\n");
-}
-
-constexpr std::string_view multi_line_log =
-    "1@1.000001:porta a 0x1\nb 0x2\nc 0x3\n"
-    "2026-11-22T20:17:07.141597Z porta a 0x4\nb 0x5\n"  // It ends at the next trace line.
-    "1@1.000003:porta a 0x6\nb 0x7\nc 0x8\n"
-    "warning: something\n\n"
-    "1@1.000004:porta a 0x9\nb 0xa\nc 0xb\n";
-
-Catalog multi_line_catalog() {
-  return *Catalog::parse(
-      "porta(uint16_t a, uint16_t b, uint16_t c) \"a 0x%x\\nb 0x%x\\nc 0x%x\"\n");
-}
-
-TEST(EverySplit, OfARecordedSimpleTraceGivesTheSame) {
-  split_everywhere<SimpleDecoder>(recorded_catalog(), test::recorded_simple(100).bytes, 100);
-}
-
-TEST(EverySplit, OfASimpleTraceWithStringsDropsAndMappingsGivesTheSame) {
-  split_everywhere<SimpleDecoder>(made_catalog(), made_trace().bytes, 27);
-}
-
-TEST(EverySplit, OfARecordedLogGivesTheSame) {
-  const std::string log = test::recorded_log(80);
-  split_everywhere<LogDecoder>(load(test::catalog_excerpt()), log, 35);
-}
-
-TEST(EverySplit, OfALogWithRecordsOfSeveralLinesGivesTheSame) {
-  split_everywhere<LogDecoder>(multi_line_catalog(), multi_line_log, 4);
-}
 
 /// What a byte is made: every bit another one, and all of them; with QEMON_TEST_ALL_VALUES in the
 /// environment everything that there is, which takes minutes.
@@ -166,7 +37,7 @@ std::vector<char> damaged_values(char byte) {
 /// Each byte from `from` to `to`, one at a time, becomes each of these.
 template <typename Check>
 void corrupt(const std::string& bytes, std::size_t from, std::size_t to, Check check) {
-  for (std::size_t at = from; at < to; at += stride) {
+  for (std::size_t at = from; at < to; at += byte_stride) {
     for (const char value : damaged_values(bytes[at])) {
       if (value == bytes[at]) continue;
       std::string damaged = bytes;
@@ -294,7 +165,8 @@ TEST(EveryCorruption, OfARecordedRecordTouchesNoOther) {
   const std::string arguments =
       recorded.bytes.substr(recorded.starts.back() + arguments_at, length - 24);
 
-  corrupt_records(recorded_catalog(), with_filler(recorded, id, last_time, arguments, pid), end);
+  corrupt_records(test::recorded_catalog(), with_filler(recorded, id, last_time, arguments, pid),
+                  end);
 }
 
 TEST(EveryCorruption, OfARecordWithStringsTouchesNoOther) {
@@ -306,13 +178,13 @@ TEST(EveryCorruption, OfARecordWithStringsTouchesNoOther) {
     trace.event(2, 1'000'002 + 10 * i, string(std::string(30 * i, 's')) + u64s({0}));
   }
   const std::size_t end = trace.bytes.size();
-  corrupt_records(made_catalog(), with_filler(trace, 1, 2'000'000, u64s({1, 2}), 4711), end);
+  corrupt_records(test::made_catalog(), with_filler(trace, 1, 2'000'000, u64s({1, 2}), 4711), end);
 }
 
 /// A damaged header is refused as a whole, and that is counted.
 TEST(EveryCorruption, OfAHeaderIsRefused) {
-  const Catalog catalog = made_catalog();
-  const SimpleTrace trace = made_trace();
+  const Catalog catalog = test::made_catalog();
+  const SimpleTrace trace = test::made_trace();
   corrupt(trace.bytes, 0, 24, [&](const std::string& bytes, std::size_t, const std::string& what) {
     Decoding<SimpleDecoder> run(catalog);
     run.feed(bytes);
@@ -327,7 +199,7 @@ TEST(EveryCorruption, OfAHeaderIsRefused) {
 /// A damaged mapping costs the records of its event, or gives them or those of one other event
 /// another name. Those that have no name any more are counted.
 TEST(EveryCorruption, OfAMappingTouchesNoThirdEvent) {
-  const Catalog catalog = made_catalog();
+  const Catalog catalog = test::made_catalog();
   SimpleTrace trace;
   trace.header();
   std::vector<std::size_t> mappings;
@@ -370,7 +242,7 @@ TEST(EveryCorruption, OfAMappingTouchesNoThirdEvent) {
 
 /// Of what QEMU dropped the number may be another one, or unknown, which is counted.
 TEST(EveryCorruption, OfADropTouchesNoRecord) {
-  const Catalog catalog = made_catalog();
+  const Catalog catalog = test::made_catalog();
   SimpleTrace trace;
   trace.header().mapping(0, "none").mapping(1, "numbers").mapping(2, "text");
   for (std::uint64_t i = 0; i < 4; ++i) trace.event(1, 1000 + i, u64s({i, 7}));
@@ -411,7 +283,7 @@ TEST(EveryCorruption, OfADropTouchesNoRecord) {
 /// * Each line that there is then is a record or counted as an error, so nothing goes uncounted but
 ///   the end of a line.
 TEST(EveryCorruption, OfALogTouchesNoOtherLine) {
-  const Catalog catalog = load(test::catalog_excerpt());
+  const Catalog catalog = test::load_catalog(test::catalog_excerpt());
   const std::string log = test::recorded_log(200);
   Decoding<LogDecoder> sound(catalog);
   sound.feed(log);
