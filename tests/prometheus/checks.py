@@ -83,6 +83,12 @@ def main():
         if ":" not in name and not re.search(rf"`{base(name)}(\{{[^`]*)?`", metrics):
             problems.append(f"{name} is asked for, but not in docs/metrics.md")
 
+    groups = re.findall(r"(?m)^  - name: (\S+)", rules), re.findall(r"(?m)^  - name: (\S+)", alerts)
+    for name, tests, wanted in (("rules.test.yml", rules_tests, groups[0]), ("alerts.test.yml", alerts_tests, groups[0] + groups[1])):
+        order = re.search(r"(?m)^group_eval_order: \[(.*)\]$", tests)
+        if not order or order.group(1).split(", ") != wanted:
+            problems.append(f"{name}: group_eval_order must be [{', '.join(wanted)}], or promtool evaluates the groups in a random order")
+
     for problem in problems:
         print(problem)
     print(f"{len(records)} recording rules, {len(names)} alerts, {len(asked)} metrics: {len(problems)} problems")
