@@ -46,11 +46,14 @@ std::optional<std::uint64_t> boot_time() {
   return std::nullopt;
 }
 
-CgroupTexts read_cgroup(const std::string& process) {
+std::optional<std::string> find_cgroup(const std::string& process) {
   const auto cgroup = read_text(process + "cgroup");
   const auto mounts = read_text("/proc/self/mountinfo");
-  if (!cgroup || !mounts) return {};
-  const auto directory = cgroup_directory(*cgroup, *mounts);
+  if (!cgroup || !mounts) return std::nullopt;
+  return cgroup_directory(*cgroup, *mounts);
+}
+
+CgroupTexts read_cgroup(const std::optional<std::string>& directory) {
   if (!directory) return {};
   CgroupTexts texts;
   texts.cpu_pressure = read_text(*directory + "/cpu.pressure");
@@ -69,11 +72,12 @@ class ProcessReader {
     ProcessTexts texts;
     texts.stat = read_text(process + "stat");
     texts.status = read_text(process + "status");
-    texts.smaps_rollup = read_smaps(*view.process);
+    read_seldom(*view.process, process);
+    texts.smaps_rollup = smaps_rollup_;
     texts.open_fds = count_open_fds(process);
-    texts.boot_time = boot_time();
+    texts.boot_time = boot_time_;
     Figures figures = process_figures(texts);
-    for (auto& family : cgroup_figures(read_cgroup(process))) figures.push_back(std::move(family));
+    for (auto& family : cgroup_figures(read_cgroup(cgroup_))) figures.push_back(std::move(family));
     // Looked at last: whatever was read before is then of this process and not of one that came
     // after it.
     if (!is_alive(*view.process)) co_return Error{"QEMU's process is gone"};
@@ -81,22 +85,25 @@ class ProcessReader {
   }
 
  private:
-  /// The kernel walks all of the guest's memory for this (some 0.3 s for 64 GiB in small pages),
-  /// and everything here waits meanwhile. So no more than a two-hundredth of the time goes into it;
-  /// between two readings the last one is shown.
-  std::optional<std::string> read_smaps(const ProcessInfo& process) {
+  /// What hardly changes, or is dear: for smaps_rollup the kernel walks all of the guest's memory
+  /// (some 0.3 s for 64 GiB in small pages), and everything here waits meanwhile. So no more than a
+  /// two-hundredth of the time goes into it; between two readings the last one is shown.
+  void read_seldom(const ProcessInfo& process, const std::string& folder) {
     constexpr int rest_factor = 200;
+    constexpr Clock::duration rest_min = 25s;
     const auto begin = Clock::now();
-    const bool same = process_ && process_->same_process(process);
-    if (same && begin < next_) return smaps_;
-    smaps_ = read_text("/proc/" + std::to_string(process.pid) + "/smaps_rollup");
+    if (process_ && process_->same_process(process) && begin < next_) return;
+    smaps_rollup_ = read_text(folder + "smaps_rollup");
+    boot_time_ = boot_time();
+    cgroup_ = find_cgroup(folder);
     process_ = process;
-    next_ = begin + (Clock::now() - begin) * rest_factor;
-    return smaps_;
+    next_ = begin + std::max(rest_min, (Clock::now() - begin) * rest_factor);
   }
 
   std::optional<ProcessInfo> process_;
-  std::optional<std::string> smaps_;
+  std::optional<std::string> smaps_rollup_;
+  std::optional<std::uint64_t> boot_time_;
+  std::optional<std::string> cgroup_;
   Clock::time_point next_;
 };
 
@@ -123,11 +130,10 @@ void add_memory(Figures& figures, const ProcessTexts& texts) {
     add_known(family, {}, bytes);
     add_family(figures, std::move(family));
   };
-  // Exact in smaps_rollup; status may lag behind by some pages for each thread.
-  auto resident = sum_of(texts.smaps_rollup, {"Rss"});
-  if (!resident) resident = sum_of(texts.status, {"VmRSS"});
+  // Exact in smaps_rollup, but that is read seldom; this may lag behind by some pages a thread.
   add("qemu_process_resident_memory_bytes",
-      "Memory of QEMU's process, the guest's included, that is in RAM.", resident);
+      "Memory of QEMU's process, the guest's included, that is in RAM.",
+      sum_of(texts.status, {"VmRSS"}));
   add("qemu_process_proportional_memory_bytes",
       "The same, where a page that several processes share counts in part for each.",
       sum_of(texts.smaps_rollup, {"Pss"}));

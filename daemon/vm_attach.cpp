@@ -92,6 +92,7 @@ asio::awaitable<void> Vm::end_process() {
 /// here.
 asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
   co_await end_process();
+  engine_.begin_process();
   process_ = std::move(process);
   TraceRouterOptions options;
   options.vm = name();

@@ -46,7 +46,8 @@ bool Engine::use(std::span<const std::shared_ptr<const Pack>> packs) {
   bool changed = packs.size() != plans_.size();
   for (const auto& pack : packs) {
     const auto before = std::find_if(plans_.begin(), plans_.end(), [&](const Plan& plan) {
-      return plan.pack == pack && plan.catalog_generation == events_.catalog_generation() &&
+      return plan.pack == pack && !plan.feeds_replaced &&
+             plan.catalog_generation == events_.catalog_generation() &&
              plan.event_count == events_.size();
     });
     Plan plan;
@@ -70,6 +71,15 @@ bool Engine::use(std::span<const std::shared_ptr<const Pack>> packs) {
   });
   if (changed) index();
   return changed;
+}
+
+void Engine::begin_process() {
+  for (auto& [name, metric] : metrics_) {
+    if (!metric->tells_addresses) continue;
+    for (auto& plan : plans_) plan.feeds_replaced |= plan.bound->feeds(*metric);
+    auto next = metric->successor();
+    replaced_.push_back(std::exchange(metric, std::move(next)));
+  }
 }
 
 /// The metric that a rule feeds. One of another shape cannot go on, and is begun anew.

@@ -20,8 +20,9 @@ namespace qemon::exporters {
 
 /// The sink at the end of a VM's decoder, and of a replayed file's. Counts every event, and runs
 /// the packs that are in use. Owned by the VM and kept over reconnects and restarts of QEMU: its
-/// metrics never go away or back, also when their pack is switched off or loaded anew (a metric
-/// whose kind, labels or buckets were changed begins anew).
+/// metrics never go away or back, also when their pack is switched off or loaded anew. Two kinds
+/// begin anew: a metric whose kind, labels or buckets were changed, and one by addresses in QEMU
+/// when another process takes its place.
 class Engine final : public trace::RecordSink {
  public:
   /// `events` must outlive the engine.
@@ -45,6 +46,9 @@ class Engine final : public trace::RecordSink {
   /// An event was switched on or off: what is in flight and depends on it is void, since its other
   /// half may have gone unseen.
   void event_switched(trace::EventIndex event);
+  /// Another QEMU process takes the place of the one before: series that are told by an address in
+  /// it would only pile up. use() is to follow.
+  void begin_process();
   /// The VM was reset: its devices forgot what was in flight.
   void discard_pairs();
 
@@ -65,6 +69,7 @@ class Engine final : public trace::RecordSink {
     std::uint32_t catalog_generation = 0;
     std::size_t event_count = 0;
     std::unique_ptr<BoundPack> bound;
+    bool feeds_replaced = false;  // To be bound again.
   };
 
   void run_packs(const trace::Record& record);
@@ -74,7 +79,7 @@ class Engine final : public trace::RecordSink {
   const trace::EventTable& events_;
   TraceCounters counters_;
   std::map<std::string, std::unique_ptr<Metric>> metrics_;
-  std::vector<std::unique_ptr<Metric>> replaced_;  // Of another shape; kept while plans use them.
+  std::vector<std::unique_ptr<Metric>> replaced_;  // Kept while plans use them.
   std::vector<Plan> plans_;
   std::vector<std::uint16_t> group_of_;  // By event; 0 for those that no rule is for.
   struct Group {

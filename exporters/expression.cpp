@@ -147,6 +147,19 @@ Result<std::size_t> find_argument(const trace::CatalogEvent& event, std::string_
                "\":" + did_you_mean(name, names) + " It has " + (all.empty() ? "none" : all)};
 }
 
+Error not_described(std::string_view event_name) {
+  return Error{
+      "the arguments of event " + std::string(event_name) +
+      " are not known: no trace-events-all of this QEMU was found (give it with --trace-events)"};
+}
+
+bool uses_pointer(const Expression& expression, const trace::CatalogEvent& event) {
+  return std::any_of(expression.names().begin(), expression.names().end(), [&](const auto& name) {
+    const auto place = find_argument(event, name);
+    return place && event.arguments[*place].kind == trace::ArgumentKind::pointer;
+  });
+}
+
 Result<BoundExpression> Expression::bind(const trace::CatalogEvent& event) const {
   std::vector<std::size_t> places;
   for (const auto& name : names_) {

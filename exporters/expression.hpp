@@ -109,5 +109,10 @@ class Expression {
 /// The argument's place, or an Error that names the event, the argument and the cure.
 [[nodiscard]] Result<std::size_t> find_argument(const trace::CatalogEvent& event,
                                                 std::string_view name);
+/// Of what needs arguments, where no catalog describes the event: why it cannot be used, and what
+/// helps.
+[[nodiscard]] Error not_described(std::string_view event_name);
+/// Whether a pointer is among the arguments of `event` that the expression is made of.
+[[nodiscard]] bool uses_pointer(const Expression& expression, const trace::CatalogEvent& event);
 
 }  // namespace qemon::exporters

@@ -37,6 +37,15 @@ Metric::Metric(std::string name, std::string help, MetricShape shape)
   can_overflow = shape_.kind == MetricKind::heatmap;
 }
 
+std::unique_ptr<Metric> Metric::successor() const {
+  auto next = std::make_unique<Metric>(name_, help_, shape_);
+  next->errors = errors;
+  next->pairs = pairs;
+  next->untimed_records = untimed_records;
+  next->overflow_before_ = overflow();
+  return next;
+}
+
 void Metric::declare(std::span<const LabelCode> codes) {
   const auto series = series_.declare(codes);
   if (auto* counters = std::get_if<CounterValues>(&values_)) {
@@ -84,7 +93,7 @@ void Metric::refresh() {
 
 std::uint64_t Metric::overflow() const {
   const auto* heat = std::get_if<HeatMap>(&values_);
-  return heat != nullptr ? heat->overflow() : series_.overflow();
+  return overflow_before_ + (heat != nullptr ? heat->overflow() : series_.overflow());
 }
 
 }  // namespace qemon::exporters

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -38,6 +39,8 @@ struct HistogramValues {
 class Metric {
  public:
   Metric(std::string name, std::string help, MetricShape shape);
+  /// One that begins anew in its place, but for what was counted of records that were left out.
+  [[nodiscard]] std::unique_ptr<Metric> successor() const;
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const std::string& help() const { return help_; }
@@ -84,6 +87,8 @@ class Metric {
   /// Whether any rule that feeds it could be used. If none could, nothing is known of it, not even
   /// that it is 0.
   bool is_offered = false;
+  /// Whether labels or values are addresses in QEMU's process: they mean nothing in the next one.
+  bool tells_addresses = false;
   /// What went to `__other__`.
   [[nodiscard]] std::uint64_t overflow() const;
 
@@ -97,6 +102,7 @@ class Metric {
   std::size_t width_;  // Of a histogram's row: its buckets, and the one beyond all.
   SeriesTable series_;
   Values values_;
+  std::uint64_t overflow_before_ = 0;  // Of those in whose place it is.
 };
 
 }  // namespace qemon::exporters

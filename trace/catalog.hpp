@@ -18,7 +18,6 @@ enum class ArgumentKind : std::uint8_t { signed_integer, unsigned_integer, point
 /// One argument of an event, as declared.
 struct Argument {
   std::string name;
-  std::string c_type;  ///< As written, for instance "const char *".
   ArgumentKind kind = ArgumentKind::unsigned_integer;
   /// Declared width of an integer: 1 (bool), 8, 16, 32 or 64. 64 for pointers, 0 for strings.
   std::uint8_t bits = 64;

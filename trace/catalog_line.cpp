@@ -97,10 +97,9 @@ std::optional<IntegerType> integer_type(std::string_view c_type) {
   return IntegerType{!is_unsigned, bits};
 }
 
-/// Decides as tracetool's is_string() and the C cast of the `simple` backend do. False for a type
-/// that tracetool would refuse, because its width and sign are unknown.
-bool classify(Argument& argument) {
-  const std::string_view type = argument.c_type;
+/// Decides by its C type, as tracetool's is_string() and the C cast of the `simple` backend do.
+/// False for a type that tracetool would refuse, because its width and sign are unknown.
+bool classify(std::string_view type, Argument& argument) {
   const auto stars = std::count(type.begin(), type.end(), '*');
   if (stars == 0) {
     const auto integer = integer_type(type);
@@ -125,10 +124,9 @@ Result<Argument> parse_argument(std::string_view text) {
   if (split == std::string_view::npos)
     return Error{"argument " + excerpt(text) + " has no type or no name"};
   Argument argument;
-  argument.c_type = strip(text.substr(0, split));
   argument.name = strip(text.substr(split));
   if (!is_identifier(argument.name)) return Error{"argument " + excerpt(text) + " has no name"};
-  if (!classify(argument))
+  if (!classify(strip(text.substr(0, split)), argument))
     return Error{"argument " + excerpt(text) + " is not of a standard C type"};
   return argument;
 }
@@ -145,9 +143,11 @@ Result<std::vector<Argument>> parse_arguments(std::string_view text) {
       if (arguments.size() == explicit_arguments_max) return Error{"more than 10 arguments"};
       arguments.push_back(std::move(*argument));
     }
-    if (comma == std::string_view::npos) return arguments;
+    if (comma == std::string_view::npos) break;
     text.remove_prefix(comma + 1);
   }
+  arguments.shrink_to_fit();  // They are kept, and there are thousands of them.
+  return arguments;
 }
 
 int digit_value(char c) {
@@ -265,7 +265,7 @@ Result<CatalogEvent> make_event(std::string name, const Properties& properties,
   if (!arguments) return arguments.error();
   CatalogEvent event{std::move(name), std::move(*arguments), std::move(format), properties.disable};
   if (properties.vcpu) {
-    Argument cpu{"__cpu", "void *", ArgumentKind::pointer, 64};
+    Argument cpu{"__cpu", ArgumentKind::pointer, 64};
     event.arguments.insert(event.arguments.begin(), std::move(cpu));
     event.format.insert(0, "cpu=%p ");
   }

@@ -44,7 +44,7 @@ TEST(CollectProcess, ShowsWhatTheKernelTells) {
             "qemu_process_huge_pages_bytes{kind=\"shared\"} 0\n"
             "qemu_process_open_fds 17\n"
             "qemu_process_proportional_memory_bytes 307200\n"
-            "qemu_process_resident_memory_bytes 524288\n"
+            "qemu_process_resident_memory_bytes 512000\n"
             "qemu_process_start_time_seconds 1700000123\n"
             "qemu_process_swap_bytes 8192\n"
             "qemu_process_threads 6\n"

@@ -1,5 +1,5 @@
 // The labels of rules, and what is refused of them.
-#include "exporters/bound_rule.hpp"
+#include "exporters/bound_label.hpp"
 
 #include <gtest/gtest.h>
 

@@ -371,6 +371,51 @@ TEST(Engine, LeavesOutEventsThatOnlyAnEarlierQemuHad) {
   EXPECT_EQ(run.samples("a_total"), "a_total 1\n");
 }
 
+// Devices are told by addresses, which are others in each process: without this every start of a VM
+// would add series, until there is no room for more.
+TEST(Engine, WhatAddressesTellBeginsAnewInAnotherProcess) {
+  PackRun run;
+  run.use(
+      "  - {counter: a_total, help: A., events: disk_read, limit: 1, labels: {device: {argument: "
+      "dev, "
+      "decode: hex}}}\n"
+      "  - {topk: b, help: B., events: disk_read, value: dev}\n"
+      "  - {counter: c_total, help: C., events: disk_read, labels: {size: {argument: n, decode: "
+      "size}}}\n");
+  run.feed("disk_read dev 0x1 sector 0 n 1\ndisk_read dev 0x2 sector 0 n 1\n");
+  run.feed("disk_read dev nonsense\n");
+  ASSERT_EQ(run.samples("a_total"), "a_total{device=\"0x1\"} 1\na_total{device=\"__other__\"} 1\n");
+
+  run.engine.begin_process();
+  EXPECT_EQ(run.samples("a_total"), "");
+  EXPECT_TRUE(run.engine.use(run.packs));
+  run.feed("disk_read dev 0x3 sector 0 n 1\n");
+
+  EXPECT_EQ(run.samples("a_total"), "a_total{device=\"0x3\"} 1\n");
+  EXPECT_EQ(run.samples("b{"), "b{value=\"0x3\"} 1\n");
+  EXPECT_EQ(run.samples("c_total"), "c_total{size=\"1\"} 3\n");
+  EXPECT_EQ(run.samples("qemond_series_overflow_total{vm=\"web1\",metric=\"a_total\""),
+            "qemond_series_overflow_total{metric=\"a_total\"} 1\n");
+  EXPECT_EQ(run.samples("qemond_pack_evaluation_errors_total{vm=\"web1\",metric=\"a_total\""),
+            "qemond_pack_evaluation_errors_total{metric=\"a_total\",reason=\"arguments\"} 1\n");
+}
+
+TEST(Engine, WhatAddressesTellIsGoneWithItsProcessWhenItsPackIsOff) {
+  PackRun run;
+  run.use(
+      "  - {counter: a_total, help: A., events: disk_read, labels: {device: {argument: dev, "
+      "decode: "
+      "hex}}}\n");
+  run.feed("disk_read dev 0x1 sector 0 n 1\n");
+  run.engine.use({});
+  ASSERT_EQ(run.samples("a_total"), "a_total{device=\"0x1\"} 1\n");
+
+  run.engine.begin_process();
+  run.engine.use({});
+
+  EXPECT_EQ(run.samples("a_total"), "");
+}
+
 // A rule's arguments may stand elsewhere in the next QEMU's catalog.
 TEST(Engine, ReadsArgumentsWhereTheNewCatalogHasThem) {
   PackRun run;

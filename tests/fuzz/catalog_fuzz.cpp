@@ -137,7 +137,7 @@ void check(const CatalogEvent& event) {
   require(!event.name.empty() && event.name.find_first_of(" \t\n(") == std::string::npos,
           "an event's name is a word");
   for (const auto& argument : event.arguments) {
-    require(!argument.name.empty() && !argument.c_type.empty(), "an argument has name and type");
+    require(!argument.name.empty(), "an argument has a name");
     const auto bits = argument.bits;
     const bool known = argument.kind == ArgumentKind::string ? bits == 0
                        : argument.kind == ArgumentKind::pointer

@@ -161,9 +161,11 @@ TEST_P(Packs, ComeBackWithAVmThatStartsAgain) {
   vm->guest().read(4);
   ASSERT_TRUE(
       becomes(daemon, "qemu_virtio_blk_requests_total", {{"vm", "vm"}, {"operation", "read"}}, 4));
+  EXPECT_GE(sum_of(daemon.scrape(), "qemu_virtio_blk_device_requests_total"), 4);
 
   vm.reset();
   ASSERT_TRUE(daemon.wait_for_state("vm", "unreachable"));
+  EXPECT_GE(sum_of(daemon.scrape(), "qemu_virtio_blk_device_requests_total"), 4);
   vm = std::make_unique<Qemu>(GetParam(), directory / "vm");
   ASSERT_TRUE(daemon.wait_attached("vm"));
   // The last of the three in the order of QEMU's list, in which they are switched on.
@@ -178,6 +180,8 @@ TEST_P(Packs, ComeBackWithAVmThatStartsAgain) {
 
   EXPECT_GE(before, 4);
   EXPECT_TRUE(wait_until([&] { return daemon.scrape().get(name) == before + 6; }));
+  // A device is told by its address in QEMU: what the one before had is gone with it.
+  EXPECT_EQ(sum_of(daemon.scrape(), "qemu_virtio_blk_device_requests_total"), before - 4 + 6 + 1);
 }
 
 constexpr const char* own_pack = R"(version: 1
