@@ -24,7 +24,7 @@ constexpr const char* system_socket = "/run/qemond/control.sock";
 constexpr const char* examples =
     "Examples:\n"
     "  qemon status                            what qemond watches, and how well\n"
-    "  qemon event on 'virtio_blk_*' --vm web1 count these events on web1 from now on\n"
+    "  qemon event on 'virtio_blk_*' --vm web1 count these events on web1 for an hour\n"
     "  qemon event on exec_tb --sample 20ms/1s estimate the rate of a very frequent event\n"
     "  qemon pack on virtio-blk irq --for 10m  their metrics appear in /metrics\n"
     "  qemon lease list                        what is on for whom and until when\n"
@@ -34,7 +34,7 @@ constexpr const char* examples =
     "  qemon event list --enabled              what is on, and how often it occurred\n"
     "  qemon event off '*'                     what qemon event on switched on goes off\n"
     "  qemon restore                           everything back as it was found\n"
-    "  qemon mark \"cache dropped\" --vm web1  note this moment, for graphs\n"
+    "  qemon mark \"cache dropped\" --vm web1    note this moment, for graphs\n"
     "  qemon vm release web1 --for 60s         let another program use the monitor\n"
     "  qemon replay trace.log --pack block     what a finished trace tells, without qemond\n"
     "  qemon vm list --output json             for programs; table output may change\n"

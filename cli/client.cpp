@@ -19,7 +19,6 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 #include "base/unique_fd.hpp"

@@ -70,8 +70,7 @@ class Names {
     const Json answer = get("/v1/experiments");
     for (const Json& experiment : array_at(answer, "experiments")) {
       const std::string state = text_at(experiment, "state");
-      if (!running || state == "running" || state == "starting")
-        add(text_at(experiment, "name"), state);
+      if (!running || state == "running") add(text_at(experiment, "name"), state);
     }
   }
 

@@ -4,7 +4,6 @@
 #include <CLI/Formatter.hpp>
 #include <array>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <ostream>

@@ -274,7 +274,7 @@ void compare(const Invocation& invocation, Session& session) {
 void add_experiment_compare_command(CLI::App& experiment, Invocation& invocation) {
   CLI::App* const both = experiment.add_subcommand(
       "compare", "Show what several runs came to, side by side, with their ratios to the first");
-  both->add_option("NAME", invocation.names, "Names of runs, two or more")
+  both->add_option("NAME", invocation.names, "Names of 2 to 20 runs")
       ->required()
       ->expected(2, 20)
       ->type_name("")

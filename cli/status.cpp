@@ -120,8 +120,9 @@ void print_vm(std::ostream& out, const Json& vm) {
   if (count_at(events, "known") != 0)
     print_line(out, "events",
                std::to_string(count_at(events, "on")) + " on, " +
-                   std::to_string(count_at(events, "held")) + " of them held by " +
-                   (leases == 0 ? "qemond" : counted(leases, "lease")) + ", " +
+                   (leases == 0 ? std::string()
+                                : std::to_string(count_at(events, "held")) + " held by " +
+                                      counted(leases, "lease") + ", ") +
                    std::to_string(count_at(events, "known")) + " known");
   std::string packs;
   for (const std::string& pack : texts_at(vm, "packs")) append(packs, pack);

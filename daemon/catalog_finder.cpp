@@ -77,12 +77,16 @@ Result<std::shared_ptr<const trace::Catalog>> CatalogFinder::load(const std::str
   if (::stat(path.c_str(), &about) != 0) return system_error(errno, path);
   const std::int64_t modified_ns =
       std::int64_t{about.st_mtim.tv_sec} * 1'000'000'000 + about.st_mtim.tv_nsec;
-  auto& known = loaded_[path];
-  if (known.catalog && known.modified_ns == modified_ns && known.size == about.st_size) {
-    return known.catalog;
+  const auto before = loaded_.find(path);
+  if (before != loaded_.end() && before->second.modified_ns == modified_ns &&
+      before->second.size == about.st_size) {
+    return before->second.catalog;
   }
   auto catalog = trace::Catalog::load(path);
   if (!catalog) return catalog.error();
+  // Binaries come and go, at paths with their versions.
+  std::erase_if(loaded_, [](const auto& entry) { return entry.second.catalog.use_count() == 1; });
+  auto& known = loaded_[path];
   known.modified_ns = modified_ns;
   known.size = about.st_size;
   known.catalog = std::make_shared<const trace::Catalog>(std::move(*catalog));

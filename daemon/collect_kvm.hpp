@@ -5,7 +5,6 @@
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <vector>
 
 #include "daemon/collector.hpp"
 

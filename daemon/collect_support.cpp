@@ -33,13 +33,6 @@ std::optional<std::uint64_t> count_in(const json& object, std::string_view key) 
   return value == nullptr ? std::nullopt : count_of(*value);
 }
 
-std::optional<double> number_in(const json& object, std::string_view key) {
-  const json* const value = member(object, key);
-  if (value == nullptr || !value->is_number()) return std::nullopt;
-  const auto number = value->get<double>();
-  return std::isfinite(number) ? std::optional(number) : std::nullopt;
-}
-
 std::optional<bool> flag_in(const json& object, std::string_view key) {
   const json* const value = member(object, key);
   if (value == nullptr || !value->is_boolean()) return std::nullopt;

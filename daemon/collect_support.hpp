@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,8 +28,6 @@ inline constexpr std::size_t collected_entries_max = 1000;
 [[nodiscard]] std::optional<std::uint64_t> count_of(const nlohmann::json& value);
 [[nodiscard]] std::optional<std::uint64_t> count_in(const nlohmann::json& object,
                                                     std::string_view key);
-/// A number.
-[[nodiscard]] std::optional<double> number_in(const nlohmann::json& object, std::string_view key);
 [[nodiscard]] std::optional<bool> flag_in(const nlohmann::json& object, std::string_view key);
 /// A string, on one line and cut after `bytes_max` bytes; empty if there is none.
 [[nodiscard]] std::string text_in(const nlohmann::json& object, std::string_view key,

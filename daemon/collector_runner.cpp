@@ -48,13 +48,14 @@ void CollectorRunner::configure(const std::map<std::string, CollectorSettings>& 
     entry.interval = wish.interval.value_or(entry.collector.interval);
     entry.deadline = wish.deadline.value_or(default_command_deadline);
     if (!entry.on) {
-      entry.finish_due |= was_on && in_session_ && entry.available && entry.collector.finish;
+      if (was_on && in_session_ && entry.available && entry.collector.finish)
+        entry.finish_due = Clock::now();
       entry.found.reset();
       entry.success.reset();
       entry.problem.clear();
       entry.due = Clock::time_point::max();
     } else if (in_session_ && entry.available && !was_on) {
-      entry.finish_due = false;
+      entry.finish_due.reset();
       entry.due = Clock::now();
     }
   }
@@ -71,7 +72,9 @@ void CollectorRunner::begin_session(std::shared_ptr<const std::set<std::string>>
   for (auto& entry : entries_) {
     entry.available = is_available(entry.collector);
     // One that is off may have left something behind in an earlier session, or life of qemond.
-    entry.finish_due = !entry.on && entry.available && entry.collector.finish && changed_.any();
+    entry.finish_due.reset();
+    if (!entry.on && entry.available && entry.collector.finish && changed_.any())
+      entry.finish_due = now;
     entry.due = Clock::time_point::max();
     if (!entry.on || !entry.available) continue;
     // Somewhere within the first two seconds, and not all VMs at once.
@@ -102,8 +105,7 @@ bool CollectorRunner::is_available(const Collector& collector) const {
 
 CollectorRunner::Clock::time_point CollectorRunner::next_due() const {
   auto next = Clock::time_point::max();
-  for (const auto& entry : entries_)
-    next = std::min(next, entry.finish_due ? Clock::time_point::min() : entry.due);
+  for (const auto& entry : entries_) next = std::min(next, entry.finish_due.value_or(entry.due));
   return next;
 }
 
@@ -124,9 +126,13 @@ asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,
                                                         const qmp::Identity& identity,
                                                         const std::optional<ProcessInfo>& process) {
   for (auto& entry : entries_) {
-    if (!std::exchange(entry.finish_due, false)) continue;
+    if (!entry.finish_due || *entry.finish_due > Clock::now()) continue;
     const auto may_use = view(entry, client, identity, process);
-    co_return co_await entry.collector.finish(may_use);
+    // Tried again as often as it would be polled, unless it is switched on meanwhile.
+    entry.finish_due = Clock::now() + entry.interval;
+    auto finished = co_await entry.collector.finish(may_use);
+    if (finished) entry.finish_due.reset();
+    co_return finished;
   }
   Entry* const entry = due_now();
   if (entry == nullptr) co_return Result<void>();

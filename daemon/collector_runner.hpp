@@ -96,7 +96,8 @@ class CollectorRunner {
     std::chrono::milliseconds interval{0};
     std::chrono::milliseconds deadline{0};
     bool available = false;
-    bool finish_due = false;  // Switched off, and what it did in QEMU is to be undone.
+    // Switched off: when what it did in QEMU is to be undone.
+    std::optional<Clock::time_point> finish_due;
     Clock::time_point due = Clock::time_point::max();
     std::shared_ptr<const exporters::FamilyTexts> found;
     Clock::duration cost{0};  // Of the monitor's time, as far as it is believed.

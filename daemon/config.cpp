@@ -112,9 +112,9 @@ void add_options(CLI::App& app, Config& config, Words& words) {
     app.add_option(name, into, help)->type_name(type)->allow_extra_args(false);
   };
   app.set_version_flag("--version", "qemond " + std::string(version));
-  app.add_option(
-         "--config", config.file,
-         std::string("Configuration file [") + default_config_file + ", if no --vm is given]")
+  app.add_option("--config", config.file,
+                 std::string("Configuration file [") + default_config_file +
+                     ", if neither --vm nor --discover is given]")
       ->type_name("FILE");
   repeated("--vm", words.vms,
            "A VM: NAME=unix:PATH or NAME=tcp:HOST:PORT of its QMP monitor, NAME=hmp:unix:PATH or "
@@ -150,7 +150,8 @@ void add_options(CLI::App& app, Config& config, Words& words) {
       "grace=5s]",
       "[VM=]KEY=VALUE,...");
   repeated("--pack-dir", config.pack_folders,
-           "Folder of packs of your own (*.yaml), besides those that ship; may be repeated", "DIR");
+           "Folder of packs of your own (*.yaml, *.yml), besides those that ship; may be repeated",
+           "DIR");
   app.add_option("--control-socket", config.control_socket,
                  "Unix socket for qemon [RUNTIME-DIR/control.sock]")
       ->type_name("PATH");

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
-#include <fstream>
 #include <sstream>
 
 #include "daemon/collector.hpp"
@@ -312,7 +310,7 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   std::transform(unit.begin(), unit.end(), unit.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
-  static const std::array<std::pair<std::string_view, unsigned>, 13> units{{{"", 0},
+  static const std::array<std::pair<std::string_view, unsigned>, 14> units{{{"", 0},
                                                                             {"b", 0},
                                                                             {"k", 10},
                                                                             {"kb", 10},
@@ -324,6 +322,7 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
                                                                             {"gb", 30},
                                                                             {"gib", 30},
                                                                             {"t", 40},
+                                                                            {"tb", 40},
                                                                             {"tib", 40}}};
   for (const auto& [name, shift] : units) {
     if (name == unit && number <= std::uint64_t{1} << (62 - shift)) return number << shift;

@@ -81,9 +81,12 @@ Result<std::string> ExperimentStore::read(const std::string& name) const {
 }
 
 Result<void> ExperimentStore::write_running(const std::string& name, const json& about) {
+  auto written =
+      folder_.write(file_of(name), about.dump(-1, ' ', false, json::error_handler_t::replace));
+  if (!written) return written;
   headers_.erase(name);
   sizes_.erase(name);
-  return folder_.write(file_of(name), about.dump(-1, ' ', false, json::error_handler_t::replace));
+  return written;
 }
 
 Result<void> ExperimentStore::write(const std::string& name, json header, const json& summary) {

@@ -86,14 +86,19 @@ Result<void> PrivateFolder::write(const std::string& name, std::string_view text
                                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   const auto path = path_ + "/" + name;
   if (!file) return system_error(errno, path);
+  const auto failed = [&] {
+    auto error = system_error(errno, path);
+    ::unlinkat(directory_.get(), temporary.c_str(), 0);
+    return error;
+  };
   for (std::string_view left = text; !left.empty();) {
     const auto size = ::write(file.get(), left.data(), left.size());
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return system_error(errno, path);
+    if (size < 0) return failed();
     left.remove_prefix(static_cast<std::size_t>(size));
   }
   if (::renameat(directory_.get(), temporary.c_str(), directory_.get(), name.c_str()) != 0)
-    return system_error(errno, path);
+    return failed();
   return Result<void>();
 }
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/collect_support.hpp"
+#include "base/text.hpp"
 
 namespace qemon::daemon {
 

@@ -1,7 +1,6 @@
 #include "daemon/process_info.hpp"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

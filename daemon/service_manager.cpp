@@ -6,7 +6,6 @@
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

@@ -25,9 +25,6 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-// A vCPU that had looked at an event's switch just before it went off may write its record after;
-// it needs microseconds, unless the host is very busy.
-constexpr auto retired_for = 1s;
 // What `simple` writes at a time (TRACE_BUF_FLUSH_THRESHOLD in trace/simple.c).
 constexpr std::uint64_t room_bytes_min = 65536;
 

@@ -81,7 +81,7 @@ class TraceRouter {
   boost::asio::awaitable<void> drain(std::span<char> buffer);
 
   [[nodiscard]] bool is_simple() const { return backends_.simple; }
-  [[nodiscard]] bool following() const { return feed_ != nullptr; }
+  [[nodiscard]] bool following() const { return feed_ || !retired_.empty(); }
   /// Between start() and stop(), with a file of ours.
   [[nodiscard]] bool redirected() const { return feed_ && feed_->file() != nullptr; }
   [[nodiscard]] Destination destination() const { return destination_; }
@@ -146,8 +146,10 @@ class TraceRouter {
   bool full_ = false;  // See look_for_room().
   Destination destination_ = Destination::none;
   std::unique_ptr<TraceFeed> feed_;
-  // Files that QEMU no longer writes to, or hardly: a thread that was about to write may still do
-  // so for an instant.
+  // Files that QEMU no longer writes to, or is about to leave. A vCPU that had looked at an event's
+  // switch just before it went off may write its record after; it needs microseconds, unless the
+  // host is very busy.
+  static constexpr std::chrono::seconds retired_for{1};
   struct Retired {
     std::unique_ptr<TraceFeed> feed;
     std::chrono::steady_clock::time_point until;

@@ -14,6 +14,7 @@
 namespace qemon::daemon {
 
 namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
 
 namespace {
 
@@ -197,8 +198,10 @@ asio::awaitable<Result<void>> TraceRouter::maintain(qmp::Client& client) {
 /// Two files in turn: the file system cannot give back what was read, so QEMU is led to a new file
 /// and the old one, once read, is removed.
 asio::awaitable<Result<void>> TraceRouter::replace_file(qmp::Client& client) {
-  auto old = std::move(feed_);
+  // It is read, and counts, while QEMU is asked.
+  const auto* const old = feed_.get();
   const auto old_destination = destination_;
+  retired_.push_back({std::move(feed_), Clock::time_point::max()});
   Result<void> started;
   if (backends_.simple)
     started = co_await start_simple(client, any_time);
@@ -206,15 +209,14 @@ asio::awaitable<Result<void>> TraceRouter::replace_file(qmp::Client& client) {
     started = co_await start_log_by_descriptor(client);
   else
     started = co_await start_log_by_path(client);
+  const auto place = std::find_if(retired_.begin(), retired_.end(), [&](const Retired& retired) {
+    return retired.feed.get() == old;
+  });
   if (feed_) {
-    auto next = std::move(feed_);
-    const auto destination = destination_;
-    feed_ = std::move(old);
-    retire_feed();
-    feed_ = std::move(next);
-    destination_ = destination;
+    place->until = Clock::now() + retired_for;
   } else {
-    feed_ = std::move(old);
+    feed_ = std::move(place->feed);
+    retired_.erase(place);
     destination_ = old_destination;
   }
   co_return started;

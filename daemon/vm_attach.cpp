@@ -44,8 +44,7 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
 /// Asks once what this QEMU can answer, and lets the collectors begin.
 asio::awaitable<Result<void>> Vm::begin_collecting(qmp::Client& client) {
   auto commands = co_await qmp::query_commands(client);
-  if (!commands && !qmp::is_refusal(commands.error())) co_return commands.error();
-  if (!commands) commands.emplace();
+  if (!commands) co_return commands.error();
   const auto seed = std::hash<std::string>()(name());
   collectors_.begin_session(environment_.command_sets.share(std::move(*commands)),
                             process_.has_value(), seed);
@@ -131,10 +130,15 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
     const auto event = events_.add(line.name);
     if (!same_process) {
       leases_.found(event, line.on, false);
+    } else if (line.name == probe_event_) {
+      // The session before ended before we could switch it off.
+      leases_.found(event, line.on, leases_.at(event).unavailable);
+      leases_.found_ours(event);
     } else if (leases_.observe(event, line.on)) {
       ++monitor_totals_.foreign_changes;
     }
   }
+  probe_event_.clear();
   known_events_ = lines.size();
   states_known_ = true;
   take_up_states();

@@ -1,5 +1,4 @@
 // The part of Vm that measures what events cost.
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>

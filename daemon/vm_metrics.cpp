@@ -168,7 +168,8 @@ void add_trace_metrics(Families& page) {
   page.add_counter("qemond_trace_restarts_total",
                    "Times that the trace file was truncated or replaced by others.",
                    [](const Vm& vm) { return vm.trace_totals().restarts; });
-  page.add_counter("qemond_trace_read_errors_total", "Failed attempts to read the trace file.",
+  page.add_counter("qemond_trace_read_errors_total",
+                   "Times that reading the trace file began to fail.",
                    [](const Vm& vm) { return vm.trace_totals().read_errors; });
   page.add_gauge("qemond_trace_lag_bytes", "Bytes of trace that are written and not yet counted.",
                  [](const Vm& vm) -> std::optional<double> {

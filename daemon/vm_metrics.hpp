@@ -1,7 +1,6 @@
 // The metric families about VMs and about following them, collected from the VMs' own integers.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 

@@ -21,6 +21,7 @@ struct Vm::SwitchRequest {
   SampleWish sample;
   SwitchReport report;
   bool done = false;
+  bool abandoned = false;              // Nobody waits for it any more.
   boost::asio::steady_timer finished;  // Cancelled when done.
 };
 

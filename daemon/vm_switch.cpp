@@ -57,8 +57,10 @@ asio::awaitable<SwitchReport> Vm::switched(std::shared_ptr<SwitchRequest> reques
   }
   if (!request->done) {
     std::erase(requests_, request);
-    request->report = {};
-    request->report.error = "the monitor does not answer; see qemon status";
+    request->abandoned = true;
+    SwitchReport failed;
+    failed.error = "the monitor does not answer; see qemon status";
+    co_return failed;
   }
   co_return std::move(request->report);
 }
@@ -82,6 +84,12 @@ asio::awaitable<void> Vm::answer_requests(qmp::Client& client) {
     if (!done) {
       note_failure(done.error());
       request->report.error = done.error().detail;
+    }
+    // It was said to have failed, so it leaves nothing behind.
+    if (request->abandoned) {
+      give_up(request->report);
+      const auto undone = co_await reconcile(client, nullptr);
+      if (!undone) note_failure(undone.error());
     }
     request->done = true;
     request->finished.cancel();

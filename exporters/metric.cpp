@@ -42,6 +42,8 @@ std::unique_ptr<Metric> Metric::successor() const {
   next->errors = errors;
   next->pairs = pairs;
   next->untimed_records = untimed_records;
+  next->can_overflow = can_overflow;
+  next->is_offered = is_offered;
   next->overflow_before_ = overflow();
   return next;
 }

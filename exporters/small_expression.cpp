@@ -1,7 +1,6 @@
 #include "exporters/small_expression.hpp"
 
 #include <array>
-#include <limits>
 
 #include "exporters/expression.hpp"
 

@@ -24,7 +24,7 @@ constexpr const char* two_vms =
   "complete_ratio":0.9996},
  "budget":{"records":50000.0,"bytes":67108864.0,"drops":null,"lag_seconds":5.0,"grace_seconds":5.0,
   "rates":{"records":1234.4,"bytes":99.0,"drops":0.0},"tripped":[]},
- "events":{"known":4246,"on":3,"held":2},
+ "leases":1,"events":{"known":4246,"on":3,"held":2},
  "degraded":["no timestamps in the log: start QEMU with -msg timestamp=on for latencies"]},
 {"name":"arm","address":"tcp:127.0.0.1:4444","state":"unreachable","reason":"Connection refused",
   "released_for_seconds":null,
@@ -55,7 +55,7 @@ TEST(Status, ShowsTheDaemonAndEachVm) {
       "  trace     log ('logfile' answers, 'trace-file' is unknown), file by descriptor: "
       "/run/qemond/trace/web1.log\n"
       "  catalog   /usr/share/qemu/trace-events-all\n"
-      "  events    3 on, 2 of them held by qemond, 4246 known\n"
+      "  events    3 on, 2 held by 1 lease, 4246 known\n"
       "  records   12345 from 1.2 MiB, drops are not counted by the log backend, lag 0 B, 0.1 s, "
       "complete in 99.9% of the last minute\n"
       "  budget    50000 records/s, 64.0 MiB/s, 5.0 s of lag; more for 5.0 s switches events off; "

@@ -27,7 +27,7 @@ class WriterByTls : public Writer {
 };
 
 TEST_F(WriterByTls, TrustsTheCertificatesOfTheFile) {
-  FakeGrafana grafana(0, certificate_);
+  FakeGrafana grafana({}, certificate_);
   settings_.ca_file = certificate_;
   for (const std::string host : {"localhost", "127.0.0.1"}) {
     if (writer_) test::run(context_, writer_->stop());
@@ -41,7 +41,7 @@ TEST_F(WriterByTls, TrustsTheCertificatesOfTheFile) {
 }
 
 TEST_F(WriterByTls, TellsNothingToWhomItDoesNotTrust) {
-  FakeGrafana grafana(0, certificate_);
+  FakeGrafana grafana({}, certificate_);
   start(grafana.url("localhost"));
 
   expect_nothing_told(grafana);
@@ -49,7 +49,7 @@ TEST_F(WriterByTls, TellsNothingToWhomItDoesNotTrust) {
 
 TEST_F(WriterByTls, TellsNothingToAnotherHost) {
   test::make_certificate(certificate_, "DNS:grafana.example,IP:192.0.2.7");
-  FakeGrafana grafana(0, certificate_);
+  FakeGrafana grafana({}, certificate_);
   settings_.ca_file = certificate_;
   start(grafana.url("localhost"));
 

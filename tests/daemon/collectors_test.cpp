@@ -7,6 +7,7 @@
 #include <map>
 
 #include "daemon/collector.hpp"
+#include "daemon/collector_runner.hpp"
 #include "daemon/latency_histograms.hpp"
 #include "tests/daemon/figures.hpp"
 #include "tests/qmp/client_fixture.hpp"
@@ -345,6 +346,45 @@ TEST_F(CollectorsTest, SyncProfileIsOnOnlyAsLongAsItIsWanted) {
   EXPECT_EQ(std::count(profile.asked.begin(), profile.asked.end(), "sync-profile on"), 1);
   EXPECT_TRUE(journaled.at(0).sync_profile);
   EXPECT_FALSE(journaled.back().any());
+}
+
+// Nothing is left behind that could be undone a moment later.
+TEST_F(CollectorsTest, ARunnerTriesAgainWhatItCouldNotUndo) {
+  FakeProfile profile;
+  std::atomic<bool> answers_in_time = false;
+  Answers answers;
+  answers.human = [&](const std::string& line) {
+    if (line == "sync-profile off" && !answers_in_time) {
+      EXPECT_TRUE(qemon::test::wait_until([&] { return answers_in_time.load(); }));
+      return json("");
+    }
+    return profile(line);
+  };
+  start(answering(answers));
+  exporters::FamilyTextMaker texts;
+  CollectorRunner runner(texts, journal);
+  std::map<std::string, CollectorSettings> settings;
+  for (const auto& one : collectors) settings[one.name].on = false;
+  auto& profiling = settings["sync-profile"];
+  profiling.on = true;
+  profiling.interval = std::chrono::milliseconds(20);
+  runner.configure(settings);
+  runner.begin_session(std::make_shared<const std::set<std::string>>(commands), true, 0);
+  const auto turn = [&] {
+    const auto polled = qemon::test::run(context, runner.poll_one(*client, identity, process));
+    return polled ? std::string() : polled.error().detail;
+  };
+  ASSERT_TRUE(qemon::test::wait_until([&] { return turn().empty() && profile.on; }));
+
+  profiling.on = false;
+  profiling.deadline = std::chrono::milliseconds(50);
+  runner.configure(settings);
+  EXPECT_THAT(turn(), HasSubstr("no answer within 50 ms"));
+  EXPECT_LT(runner.next_due(), CollectorRunner::Clock::time_point::max());
+  answers_in_time = true;
+
+  EXPECT_TRUE(qemon::test::wait_until([&] { return turn().empty() && !profile.on; }));
+  EXPECT_EQ(runner.next_due(), CollectorRunner::Clock::time_point::max());
 }
 
 TEST_F(CollectorsTest, SyncProfileThatWasOnStaysOn) {

@@ -190,6 +190,7 @@ TEST(ParseSize, UnderstandsUnits) {
   EXPECT_EQ(parse_size("1000"), 1000U);
   EXPECT_EQ(parse_size("64MiB"), 64U << 20);
   EXPECT_EQ(parse_size("1g"), 1U << 30);
+  EXPECT_EQ(parse_size("2TB"), std::uint64_t{2} << 40);
   EXPECT_EQ(parse_size("0"), std::nullopt);
   EXPECT_EQ(parse_size("1 elephant"), std::nullopt);
   EXPECT_EQ(parse_size("99999999999TiB"), std::nullopt);

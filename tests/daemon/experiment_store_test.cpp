@@ -56,6 +56,25 @@ TEST_F(ExperimentStoreTest, KeepsWhatHasEndedForTheNextQemond) {
   EXPECT_EQ(about.st_mode & 0777, 0600U);
 }
 
+TEST_F(ExperimentStoreTest, KeepsTheOldOneWhenTheNewOneCannotBeWritten) {
+  auto opened = open();
+  ASSERT_TRUE(opened.store.write("a", header("a", 1), summary("a", 1)));
+  std::filesystem::remove_all(directory / "experiments");  // Writing there fails from now on.
+
+  EXPECT_FALSE(opened.store.write_running("a", summary("a", 2)));
+
+  EXPECT_EQ(opened.store.headers().at("a"), header("a", 1));
+}
+
+TEST_F(ExperimentStoreTest, LeavesNothingOfWhatCannotBeWritten) {
+  auto opened = open();
+  std::filesystem::create_directories(file("a.json") + "/in the way");
+
+  EXPECT_FALSE(opened.store.write("a", header("a", 1), summary("a", 1)));
+
+  EXPECT_FALSE(std::filesystem::exists(file(".a.json")));
+}
+
 TEST_F(ExperimentStoreTest, TellsWhatRan) {
   auto opened = open();
   auto about = header("a", 1);

@@ -374,6 +374,9 @@ TEST(Engine, LeavesOutEventsThatOnlyAnEarlierQemuHad) {
 // Devices are told by addresses, which are others in each process: without this every start of a VM
 // would add series, until there is no room for more.
 TEST(Engine, WhatAddressesTellBeginsAnewInAnotherProcess) {
+  const std::string overflow = "qemond_series_overflow_total{metric=\"a_total\"} 1\n";
+  const std::string errors =
+      "qemond_pack_evaluation_errors_total{metric=\"a_total\",reason=\"arguments\"} 1\n";
   PackRun run;
   run.use(
       "  - {counter: a_total, help: A., events: disk_read, limit: 1, labels: {device: {argument: "
@@ -387,17 +390,19 @@ TEST(Engine, WhatAddressesTellBeginsAnewInAnotherProcess) {
   ASSERT_EQ(run.samples("a_total"), "a_total{device=\"0x1\"} 1\na_total{device=\"__other__\"} 1\n");
 
   run.engine.begin_process();
+
   EXPECT_EQ(run.samples("a_total"), "");
+  EXPECT_EQ(run.samples("qemond_series_overflow_total{vm=\"web1\",metric=\"a_total\""), overflow);
+  EXPECT_EQ(run.samples("qemond_pack_evaluation_errors_total{vm=\"web1\",metric=\"a_total\""),
+            errors);
   EXPECT_TRUE(run.engine.use(run.packs));
   run.feed("disk_read dev 0x3 sector 0 n 1\n");
-
   EXPECT_EQ(run.samples("a_total"), "a_total{device=\"0x3\"} 1\n");
   EXPECT_EQ(run.samples("b{"), "b{value=\"0x3\"} 1\n");
   EXPECT_EQ(run.samples("c_total"), "c_total{size=\"1\"} 3\n");
-  EXPECT_EQ(run.samples("qemond_series_overflow_total{vm=\"web1\",metric=\"a_total\""),
-            "qemond_series_overflow_total{metric=\"a_total\"} 1\n");
+  EXPECT_EQ(run.samples("qemond_series_overflow_total{vm=\"web1\",metric=\"a_total\""), overflow);
   EXPECT_EQ(run.samples("qemond_pack_evaluation_errors_total{vm=\"web1\",metric=\"a_total\""),
-            "qemond_pack_evaluation_errors_total{metric=\"a_total\",reason=\"arguments\"} 1\n");
+            errors);
 }
 
 TEST(Engine, WhatAddressesTellIsGoneWithItsProcessWhenItsPackIsOff) {

@@ -117,7 +117,7 @@ class Machines:
             serial.connect(str(self.serial_path))
             serial.sendall(b"S")
             drops = f"rate(qemu_trace_dropped_events_total[{RATE_WINDOW}s]) > 0"
-            self.stack.wait_for(lambda: self.prometheus.query(drops), 30, "QEMU to drop records")
+            self.stack.wait_for(lambda: self.prometheus.query(drops), PATIENCE, "QEMU to drop records")
             serial.sendall(b"P")
 
     def stop(self):
@@ -289,7 +289,7 @@ def main(bin_dir, verbose):
 
 
 def wait_until(stack, when):
-    stack.wait_for(lambda: time.time() >= when, when - time.time() + 10, "time to pass")
+    stack.wait_for(lambda: time.time() >= when, when - time.time() + PATIENCE, "time to pass")
 
 
 def report(checks, marks, verbose):

@@ -283,7 +283,7 @@ TEST_F(HttpAbuse, ConnectionsThatDoNothingGiveWayToOthers) {
     idle.push_back(std::make_unique<RawClient>(daemon->tcp_address()));
     idle.push_back(std::make_unique<RawClient>(daemon->control_socket()));
     if (i % 3 == 0) idle.back()->send("GET /v1/sta");
-    if (i % 3 == 1) idle.front()->send("X: y\r\n");
+    if (i % 3 == 1) idle[idle.size() - 2]->send("GET /met");
   }
 
   expect_others_are_served();

@@ -225,7 +225,7 @@ class Clients(unittest.TestCase):
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
             slow.append(client)
         self.cleanups.callback(lambda: [client.close() for client in slow])
-        with subprocess.Popen(["wrk", "--duration", "3s", "--connections", "16", f"{self.url}/metrics"], stdout=subprocess.PIPE,
+        with subprocess.Popen(["wrk", "--duration", "3s", "--timeout", "30s", "--connections", "16", f"{self.url}/metrics"], stdout=subprocess.PIPE,
                               text=True) if shutil.which("wrk") else contextlib.nullcontext() as wrk:
             for client in slow * 5:
                 client.sendall(b"X: y\r\n")

@@ -120,7 +120,7 @@ TEST_P(Lifecycle, LendsTheMonitorAndTracesMeanwhile) {
   ASSERT_TRUE(daemon.wait_attached("vm"));
   daemon.events_on({read_event});
 
-  const Finished released = daemon.qemon({"vm", "release", "vm", "--for", "3s"});
+  const Finished released = daemon.qemon({"vm", "release", "vm", "--for", "6s"});
   ASSERT_EQ(released.status, ExitStatus{}) << released.err;
   {
     Monitor borrowed(vm.socket());

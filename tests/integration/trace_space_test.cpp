@@ -161,7 +161,7 @@ TEST_P(SpaceOn, IsToldToBeFullAndGoesOnWhenThereIsRoom) {
   vm.guest().read(1);
   const auto counted = daemon.counted("vm", cheap_event);
   vm.guest().read(1000);
-  EXPECT_TRUE(wait_until([&] { return daemon.counted("vm", cheap_event) >= counted + 1000; }, 20s));
+  EXPECT_TRUE(wait_until([&] { return daemon.counted("vm", cheap_event) >= counted + 1000; }));
   daemon.events_off({"*"});
   EXPECT_TRUE(wait_until([&] { return complete_ratio(daemon) == -1; }));
   EXPECT_EQ(gauge(daemon, "qemond_trace_file_system_full"), -1);

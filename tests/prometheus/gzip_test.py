@@ -64,7 +64,7 @@ def run(stack, bin_dir):
         host = stack.start_qemond([FakeVm(f"vm{number}", f"unix:{stack.folder}/vms/vm{number}.qmp") for number in range(VMS)])
         relay = Relay(host.listen)
         prometheus = stack.start_prometheus([relay])
-        stack.wait_for(lambda: len(prometheus.query("qemu_up == 1")) == VMS, 30, "all VMs in Prometheus")
+        stack.wait_for(lambda: len(prometheus.query("qemu_up == 1")) == VMS, PATIENCE, "all VMs in Prometheus")
         asked, answered = relay.heads[0]
         check(re.search(r"(?im)^Accept-Encoding: gzip\r?$", asked), f"Prometheus asked for no gzip: {asked}")
         check(re.search(r"(?im)^Content-Encoding: gzip\r?$", answered), f"qemond answered without gzip: {answered}")
@@ -76,7 +76,7 @@ def run(stack, bin_dir):
             plain = len(re.findall(rf"(?m)^{name}\{{", text))
             scraped = len(prometheus.query(name))
             check(plain == scraped, f"{plain} of {name} by plain text, {scraped} in Prometheus")
-        stack.wait_for(lambda: len(relay.heads) >= 3, 30, "three scrapes")
+        stack.wait_for(lambda: len(relay.heads) >= 3, PATIENCE, "three scrapes")
         print(f"{len(relay.heads)} scrapes by gzip, the first of {length} bytes instead of {len(text)}")
 
 

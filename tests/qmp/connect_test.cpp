@@ -7,6 +7,7 @@
 
 #include "tests/qmp/client_fixture.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/reserved_port.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace qemon::qmp::test {
@@ -78,9 +79,8 @@ TEST_F(Connect, AnotherKindOfSocketIsNamed) {
 }
 
 TEST_F(Connect, AClosedPortSaysSo) {
-  boost::asio::ip::tcp::acceptor unused(context, {boost::asio::ip::address_v4::loopback(), 0});
-  const auto port = std::to_string(unused.local_endpoint().port());
-  unused.close();
+  const qemon::test::ReservedPort unused;
+  const auto port = std::to_string(unused.number());
 
   const auto failure = error("tcp:127.0.0.1:" + port);
 

@@ -6,16 +6,13 @@ import re
 import statistics
 
 from stack import PATIENCE, Failure
-from watched import ADDRESS, open_files
+from watched import open_files
 
 # How much more of each there may be in the last quarter of the time than in the second, by the medians of the samples in it; the time in
 # which everything is seen for the first time is left out.
 CLOSED = ["descriptors", "sockets", "inotify_watches", "files", "qemu_descriptors"]
 COUNTED = [*CLOSED, "series"]  # Not one more.
-# Memory: the allocator keeps a page here and there. Series that have an address in QEMU as a label come with each start of one, up to the
-# limit of their metric, and each takes some.
-RESIDENT_SHARE = 0.05
-KB_PER_SERIES = 1
+RESIDENT_SHARE = 0.05  # The allocator keeps a page here and there.
 
 
 def resident_kb(pid):
@@ -45,8 +42,7 @@ class Rest:
         """A connection that was closed on our side a moment ago may still be open on qemond's, and the log that a QEMU had before on
         its: there is some time for that to be over. What is not, the sample tells."""
         page = self.watched.scrape()
-        series = [bool(ADDRESS.search(one)) for one in page.samples]
-        sample = {"series": series.count(False), "series_with_address": series.count(True)}
+        sample = {"series": len(page.samples)}
 
         def is_least():
             sample.update(self._count())
@@ -95,9 +91,7 @@ class Rest:
         for kind in COUNTED:
             if after[kind] > before[kind]:
                 grown.append(f"{kind} grew from {before[kind]:g} to {after[kind]:g}")
-        addresses = max(0, after["series_with_address"] - before["series_with_address"])
-        slack = before["resident_kb"] * RESIDENT_SHARE + addresses * KB_PER_SERIES
-        if after["resident_kb"] - before["resident_kb"] > slack:
+        if after["resident_kb"] > before["resident_kb"] * (1 + RESIDENT_SHARE):
             grown.append(f"resident memory grew from {before['resident_kb']:g} kB to {after['resident_kb']:g} kB")
         return grown, f"at rest, median of the second and of the last quarter of {len(warm)} samples: " + ", ".join(
             f"{kind} {before[kind]:g} and {after[kind]:g}" for kind in before)

@@ -32,8 +32,8 @@ metrics:
 
 # These begin anew with a QEMU, which counts them itself.
 QEMUS_OWN = re.compile(r"qemu_(blockdev|irq_statistics|jit|process|vcpu|iothread|guest)_")
-# Labels that are addresses in QEMU: each start of one makes new series, up to the metric's limit.
-ADDRESS = re.compile(r'(device|backend)="0x')
+# Labels that are addresses in QEMU: their series go with it.
+ADDRESS = re.compile(r'="0x')
 
 
 class Page:
@@ -109,7 +109,8 @@ class Watched:
         """A Page, compared with the one before."""
         with self._lock:
             page = Page(self.qemond.metrics())
-            now = {series: value for series, value in page.counters() if not QEMUS_OWN.match(series) and 'vm="visitor-' not in series}
+            now = {series: value for series, value in page.counters()
+                   if not QEMUS_OWN.match(series) and not ADDRESS.search(series) and 'vm="visitor-' not in series}
             for series, value in self._last.items():
                 if now.get(series, 0) < value:  # What is 0 may be absent.
                     self.wrong = f"{series} was {value:.0f} and " + (f"now is {now[series]:.0f}" if series in now else "has vanished")

@@ -65,27 +65,15 @@ GrafanaAnswer grafana_says(unsigned status, const std::string& body, const std::
   return answer;
 }
 
-FakeGrafana::FakeGrafana(std::uint16_t port, const std::string& certificate)
-    : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)),
-      stop_(::eventfd(0, EFD_CLOEXEC)) {
+FakeGrafana::FakeGrafana(ReservedPort port, const std::string& certificate)
+    : port_(port.number()), listener_(port.take()), stop_(::eventfd(0, EFD_CLOEXEC)) {
   if (!certificate.empty()) {
     tls_.reset(::SSL_CTX_new(::TLS_server_method()), &::SSL_CTX_free);
     if (::SSL_CTX_use_certificate_file(tls_.get(), certificate.c_str(), SSL_FILETYPE_PEM) != 1 ||
         ::SSL_CTX_use_PrivateKey_file(tls_.get(), certificate.c_str(), SSL_FILETYPE_PEM) != 1)
       throw std::runtime_error("no certificate in " + certificate);
   }
-  const int yes = 1;
-  ::setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(listener_.get(), generic, length) != 0 || ::listen(listener_.get(), 64) != 0 ||
-      ::getsockname(listener_.get(), generic, &length) != 0)
-    throw std::runtime_error("cannot listen");
-  port_ = ntohs(address.sin_port);
+  if (::listen(listener_.get(), 64) != 0) throw std::runtime_error("cannot listen");
   thread_ = std::thread([this] { serve(); });
 }
 

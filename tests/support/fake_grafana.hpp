@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "tests/support/reserved_port.hpp"
 
 struct ssl_ctx_st;  // NOLINT(readability-identifier-naming): OpenSSL's name.
 
@@ -45,8 +46,8 @@ class FakeGrafana {
     std::chrono::steady_clock::time_point time;
   };
 
-  /// Port 0 lets the system choose. With TLS, `certificate` is a file of certificate and key.
-  explicit FakeGrafana(std::uint16_t port = 0, const std::string& certificate = {});
+  /// With TLS, `certificate` is a file of certificate and key.
+  explicit FakeGrafana(ReservedPort port = {}, const std::string& certificate = {});
   FakeGrafana(const FakeGrafana&) = delete;
   FakeGrafana& operator=(const FakeGrafana&) = delete;
   ~FakeGrafana();

@@ -15,6 +15,7 @@
 
 #include "base/unique_fd.hpp"
 #include "tests/support/monitor.hpp"
+#include "tests/support/reserved_port.hpp"
 #include "tests/support/wait.hpp"
 
 namespace qemon::test {
@@ -115,17 +116,7 @@ HttpResponse http_request(const std::string& address, std::string_view method,
 }
 
 std::uint16_t free_port() {
-  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(socket.get(), generic, length) != 0 ||
-      ::getsockname(socket.get(), generic, &length) != 0) {
-    throw std::runtime_error("no free port");
-  }
-  return ntohs(address.sin_port);
+  return ReservedPort().number();
 }
 
 std::string series(std::string_view name,

@@ -28,7 +28,7 @@ inline HttpResponse http_get(const std::string& address, std::string_view target
 }
 
 /// A TCP port of 127.0.0.1 that is free now; for programs that cannot be asked for the port they
-/// took.
+/// took, and cannot take a socket.
 std::uint16_t free_port();
 
 /// The name of one series as Metrics knows it: `name{a="1",b="2"}` with its labels in alphabetical

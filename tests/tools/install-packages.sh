@@ -5,7 +5,8 @@
 #   install-packages.sh test      to build it and run test.sh
 #   install-packages.sh all       to build it and run test.sh --all
 #   install-packages.sh bench     to build it and run tests/bench/compare.sh and its neighbours
-#   install-packages.sh --list build|demo|test|all|bench   prints the list and installs nothing
+#   install-packages.sh coverage   to build it and run tests/tools/coverage.sh
+#   install-packages.sh --list build|demo|test|all|bench|coverage   prints the list and installs nothing
 # Needs root or sudo only if something is missing.
 set -euo pipefail
 export LC_ALL=C
@@ -32,6 +33,7 @@ command -v npm >/dev/null || test_packages+=(npm)
 all_packages=(lintian debootstrap e2fsprogs)
 # Of tests/bench: to compare with, and to measure.
 bench_packages=(python3 mtail libbenchmark-dev)
+coverage_packages=(gcovr)
 
 main() {
   local list=false
@@ -46,7 +48,8 @@ main() {
     test) wanted+=("${test_packages[@]}") ;;
     all) wanted+=("${test_packages[@]}" "${all_packages[@]}") ;;
     bench) wanted+=("${test_packages[@]}" "${bench_packages[@]}") ;;
-    *) die "unknown argument '$1': use build, demo, test, all or bench" ;;
+    coverage) wanted+=("${test_packages[@]}" "${coverage_packages[@]}") ;;
+    *) die "unknown argument '$1': use build, demo, test, all, bench or coverage" ;;
   esac
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     die "this is not a Debian system; install the equivalents of: ${wanted[*]} libboost-dev (1.81 or newer)"
