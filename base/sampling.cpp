@@ -1,29 +1,15 @@
 #include "base/sampling.hpp"
 
 #include <array>
-#include <charconv>
-#include <cmath>
-#include <optional>
 #include <utility>
+
+#include "base/duration.hpp"
 
 namespace qemon {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, std::int64_t>, 3> units{
     {{"ms", 1}, {"s", 1000}, {"m", 60'000}}};
-
-std::optional<std::chrono::milliseconds> parse_time(std::string_view text) {
-  double number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [unit_at, code] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
-  if (code != std::errc() || !std::isfinite(number) || number < 0) return std::nullopt;
-  const std::string_view unit(unit_at, static_cast<std::size_t>(end - unit_at));
-  for (const auto& [name, milliseconds] : units) {
-    const double length = number * static_cast<double>(milliseconds);
-    if (name == unit && length < 1e12) return std::chrono::milliseconds(std::llround(length));
-  }
-  return std::nullopt;
-}
 
 std::string time_text(std::chrono::milliseconds time) {
   for (auto unit = units.rbegin(); unit != units.rend(); ++unit) {
@@ -46,8 +32,8 @@ Result<void> check_sampling(const Sampling& sampling) {
 Result<Sampling> parse_sampling(std::string_view text) {
   const auto slash = text.find('/');
   if (slash != std::string_view::npos) {
-    const auto on = parse_time(text.substr(0, slash));
-    const auto period = parse_time(text.substr(slash + 1));
+    const auto on = parse_duration(text.substr(0, slash));
+    const auto period = parse_duration(text.substr(slash + 1));
     if (on && period) {
       const Sampling sampling{*on, *period};
       if (const auto checked = check_sampling(sampling); !checked) return checked.error();

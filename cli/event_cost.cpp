@@ -37,7 +37,7 @@ std::string cpu_text(const std::optional<double>& cores) {
 
 /// For the parser: empty if it is the length of a window.
 std::string check_window(const std::string& text) {
-  const Result<double> seconds = parse_duration(text);
+  const Result<double> seconds = parse_seconds(text);
   if (!seconds) return seconds.error().detail;
   return *seconds >= 0.01 && *seconds <= 5 ? std::string() : "'" + text + "' is not 10ms to 5s";
 }
@@ -45,7 +45,7 @@ std::string check_window(const std::string& text) {
 void show_cost(const Invocation& invocation, Session& session) {
   Json body;
   body["patterns"] = invocation.patterns;
-  if (!invocation.sample.empty()) body["seconds"] = parse_duration(invocation.sample).value();
+  if (!invocation.sample.empty()) body["seconds"] = parse_seconds(invocation.sample).value();
   if (!invocation.vm.empty()) body["vm"] = invocation.vm;
   const Result<Json> answer = session.client().patient(answer_max).post("/v1/events/cost", body);
   if (!answer) return session.fail(answer.error().detail);

@@ -23,7 +23,7 @@ constexpr const char* not_sampled = "off";
 /// For the parser: empty if it is a length.
 std::string check_length(const std::string& text) {
   if (text == forever) return {};
-  const Result<double> seconds = parse_duration(text);
+  const Result<double> seconds = parse_seconds(text);
   return seconds ? std::string() : seconds.error().detail + ", or forever";
 }
 
@@ -47,7 +47,7 @@ void add_length(const std::string& duration, const std::string& name, Json& body
   if (duration.empty()) return;
   body[name] = nullptr;
   const Result<double> seconds =
-      duration == forever ? Result<double>(0.0) : parse_duration(duration);
+      duration == forever ? Result<double>(0.0) : parse_seconds(duration);
   if (!seconds || *seconds <= 0) return;
   if (std::floor(*seconds) == *seconds && *seconds < 1e15) {
     body[name] = static_cast<std::uint64_t>(*seconds);

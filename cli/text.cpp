@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/duration.hpp"
 #include "base/utf8.hpp"
 
 namespace qemon::cli {
@@ -109,35 +110,19 @@ std::string name_list(std::span<const std::string> names) {
   return list;
 }
 
-Result<double> parse_duration(std::string_view text) {
-  constexpr double seconds_max = 10 * 365.25 * 86400;  // As qemond has it.
-  const Error usage{
-      "'" + printable(text) +
-      "' is not a duration: give a number and a unit, for instance 500ms, 60s, 10m or 2h"};
-  double number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [unit_at, code] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
-  if (code != std::errc() || !std::isfinite(number) || number < 0) return usage;
-  const std::string_view unit(unit_at, static_cast<std::size_t>(end - unit_at));
-  double seconds = 0;
-  if (unit == "ms") {
-    seconds = number / 1000;
-  } else if (unit == "s") {
-    seconds = number;
-  } else if (unit == "m") {
-    seconds = number * 60;
-  } else if (unit == "h") {
-    seconds = number * 3600;
-  } else if (unit == "d") {
-    seconds = number * 86400;
-  } else {
-    return usage;
+Result<double> parse_seconds(std::string_view text) {
+  constexpr auto longest = std::chrono::hours(10 * 365 * 24 + 60);  // As qemond has it.
+  const auto duration = parse_duration(text);
+  if (!duration) {
+    return Error{
+        "'" + printable(text) +
+        "' is not a duration: give a number and a unit, for instance 500ms, 60s, 10m or 2h"};
   }
-  if (!(seconds > 0))
+  if (duration->count() == 0)
     return Error{"'" + printable(text) + "' is no time at all: give a duration above 0"};
-  if (seconds > seconds_max)
+  if (*duration > longest)
     return Error{"'" + printable(text) + "' is more than ten years: give a shorter one"};
-  return seconds;
+  return std::chrono::duration<double>(*duration).count();
 }
 
 std::string percent_encode(std::string_view text) {

@@ -31,7 +31,7 @@ namespace qemon::cli {
 [[nodiscard]] std::string name_list(std::span<const std::string> names);
 
 /// The seconds of "500ms", "60s", "10m", "1.5h" or "2d".
-[[nodiscard]] Result<double> parse_duration(std::string_view text);
+[[nodiscard]] Result<double> parse_seconds(std::string_view text);
 
 /// For the path or the query of a request: everything but letters, digits and -._~ becomes %XX.
 [[nodiscard]] std::string percent_encode(std::string_view text);

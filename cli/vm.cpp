@@ -80,7 +80,7 @@ void list_vms(const Invocation&, Session& session) {
 }
 
 void release_vm(const Invocation& invocation, Session& session) {
-  const Result<double> seconds = parse_duration(invocation.duration);
+  const Result<double> seconds = parse_seconds(invocation.duration);
   if (!seconds)
     return session.fail(seconds.error().detail);  // Checked by the parser, so this does not happen.
   Json body;
@@ -100,7 +100,7 @@ void release_vm(const Invocation& invocation, Session& session) {
 
 /// For the parser: empty if it is a duration.
 std::string check_duration(const std::string& text) {
-  const Result<double> seconds = parse_duration(text);
+  const Result<double> seconds = parse_seconds(text);
   return seconds ? std::string() : seconds.error().detail;
 }
 

@@ -4,9 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/duration.hpp"
 #include "daemon/config_file.hpp"
-#include "exporters/yaml_document.hpp"
-#include "exporters/yaml_reader.hpp"
 
 namespace qemon::daemon {
 namespace {
@@ -31,17 +30,6 @@ std::optional<double> parse_number(const std::string& text) {
   const auto [at, code] = std::from_chars(text.data(), end, number);
   if (code != std::errc() || at != end) return std::nullopt;
   return static_cast<double>(number);
-}
-
-std::optional<std::chrono::milliseconds> parse_duration(const std::string& text) {
-  // The reader of durations knows none that is nothing.
-  if (text == "0" || text == "0s") return std::chrono::milliseconds(0);
-  exporters::YamlNode node;
-  node.kind = exporters::YamlNode::Kind::scalar;
-  node.scalar = text;
-  const auto duration = exporters::duration_ns(node);
-  if (!duration) return std::nullopt;
-  return std::chrono::milliseconds(*duration / 1'000'000);
 }
 
 }  // namespace
@@ -91,7 +79,7 @@ Result<void> set_budget_value(std::string_view key, const std::string& value,
     const auto number = size ? std::optional(static_cast<double>(*size)) : std::nullopt;
     return set(settings.bytes, number, "how many a second, for instance 64MiB");
   }
-  const auto duration = parse_duration(value);
+  const auto duration = parse_duration(value == "0" ? "0s" : value);
   if (key == "lag") {
     const auto seconds =
         duration ? std::optional(std::chrono::duration<double>(*duration).count()) : std::nullopt;

@@ -31,21 +31,6 @@ std::optional<std::uint64_t> count_open_fds(const std::string& process) {
   return error ? std::nullopt : std::optional(count);
 }
 
-/// The line "btime N" of /proc/stat.
-std::optional<std::uint64_t> boot_time() {
-  const auto text = read_text("/proc/stat");
-  if (!text) return std::nullopt;
-  std::string_view rest = *text;
-  while (!rest.empty()) {
-    std::string_view line = take_line(rest);
-    constexpr std::string_view key = "btime ";
-    if (!line.starts_with(key)) continue;
-    line.remove_prefix(key.size());
-    return take_count(line);
-  }
-  return std::nullopt;
-}
-
 std::optional<std::string> find_cgroup(const std::string& process) {
   const auto cgroup = read_text(process + "cgroup");
   const auto mounts = read_text("/proc/self/mountinfo");
@@ -94,7 +79,7 @@ class ProcessReader {
     const auto begin = Clock::now();
     if (process_ && process_->same_process(process) && begin < next_) return;
     smaps_rollup_ = read_text(folder + "smaps_rollup");
-    boot_time_ = boot_time();
+    boot_time_ = host_boot_time();
     cgroup_ = find_cgroup(folder);
     process_ = process;
     next_ = begin + std::max(rest_min, (Clock::now() - begin) * rest_factor);

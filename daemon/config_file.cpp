@@ -5,6 +5,8 @@
 #include <charconv>
 #include <sstream>
 
+#include "base/duration.hpp"
+#include "base/file.hpp"
 #include "daemon/collector.hpp"
 #include "daemon/option_checker.hpp"
 #include "daemon/peer.hpp"
@@ -15,6 +17,8 @@
 
 namespace qemon::daemon {
 namespace {
+
+constexpr std::size_t file_bytes_max = 1024 * 1024;
 
 using exporters::Mistakes;
 using exporters::YamlNode;
@@ -264,7 +268,7 @@ bool says_nothing(const std::string& text) {
 }  // namespace
 
 void read_config_file(const std::string& path, Config& config, Mistakes& mistakes) {
-  const auto text = exporters::read_text_file(path);
+  const auto text = read_file(path, file_bytes_max);
   if (!text)
     return mistakes.add(
         0, "cannot be read: " + text.error().detail + ": name a configuration file with --config");
@@ -275,15 +279,10 @@ void read_config_file(const std::string& path, Config& config, Mistakes& mistake
 }
 
 std::optional<std::chrono::milliseconds> parse_interval(std::string_view text) {
-  YamlNode node;
-  node.kind = YamlNode::Kind::scalar;
-  node.scalar = text;
-  const auto ns = exporters::duration_ns(node);
-  if (!ns) return std::nullopt;
-  const std::chrono::milliseconds interval(*ns / 1'000'000);
   constexpr std::chrono::milliseconds shortest{100};
   constexpr std::chrono::milliseconds longest = std::chrono::hours(24);
-  if (interval < shortest || interval > longest) return std::nullopt;
+  const auto interval = parse_duration(text);
+  if (!interval || *interval < shortest || *interval > longest) return std::nullopt;
   return interval;
 }
 

@@ -5,15 +5,16 @@
 #include <charconv>
 #include <utility>
 
+#include "base/file.hpp"
 #include "base/text.hpp"
 #include "base/utf8.hpp"
-#include "exporters/pack_library.hpp"
 
 namespace qemon::daemon {
 
 namespace {
 
 constexpr std::size_t tags_max = 10;
+constexpr std::size_t file_bytes_max = 1024 * 1024;
 constexpr std::size_t tag_bytes_max = 64;
 constexpr std::size_t dashboard_bytes_max = 40;  // As Grafana has it.
 constexpr std::size_t token_bytes_max = 4096;
@@ -145,7 +146,7 @@ std::vector<std::string> unusable_files(const GrafanaSettings& settings) {
     if (!token) mistakes.push_back("grafana: token_file: " + token.error().detail);
   }
   if (!settings.ca_file.empty()) {
-    const auto text = exporters::read_text_file(settings.ca_file);
+    const auto text = read_file(settings.ca_file, file_bytes_max);
     if (!text) {
       mistakes.push_back("grafana: ca_file: " + settings.ca_file + ": " + text.error().detail);
     } else if (text->find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
@@ -157,7 +158,7 @@ std::vector<std::string> unusable_files(const GrafanaSettings& settings) {
 }
 
 Result<std::string> read_token(const std::string& path) {
-  auto text = exporters::read_text_file(path);
+  auto text = read_file(path, file_bytes_max);
   if (!text) return wrap(text.error(), path);
   std::string token(trimmed(*text));
   if (token.empty()) return Error{path + ": has no token in it"};

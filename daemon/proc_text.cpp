@@ -57,9 +57,12 @@ std::optional<TaskStat> parse_task_stat(std::string_view text) {
   const auto threads = field(20);
   const auto start = field(22);
   const auto virtual_bytes = field(23);
-  if (!user || !system || !threads || !start || !virtual_bytes) return std::nullopt;
+  const auto resident_pages = field(24);
+  if (!user || !system || !threads || !start || !virtual_bytes || !resident_pages)
+    return std::nullopt;
   if (words.front().size() != 1) return std::nullopt;
-  return TaskStat{words.front().front(), *user, *system, *threads, *start, *virtual_bytes};
+  return TaskStat{words.front().front(), *user,          *system, *threads, *start,
+                  *virtual_bytes,        *resident_pages};
 }
 
 std::optional<TaskSchedule> parse_schedule(std::string_view text) {
@@ -136,6 +139,20 @@ std::optional<std::string> cgroup_directory(std::string_view cgroup_text,
     const bool outside = group.find("/..") != std::string_view::npos;
     if (!group.starts_with('/') || group == "/" || outside) return std::nullopt;
     return std::string(mount->point) + std::string(group);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> host_boot_time() {
+  const auto text = read_text("/proc/stat");  // Its line "btime N".
+  if (!text) return std::nullopt;
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    std::string_view line = take_line(rest);
+    constexpr std::string_view key = "btime ";
+    if (!line.starts_with(key)) continue;
+    line.remove_prefix(key.size());
+    return take_count(line);
   }
   return std::nullopt;
 }

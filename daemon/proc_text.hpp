@@ -19,6 +19,7 @@ struct TaskStat {
   std::uint64_t threads = 0;
   std::uint64_t start_ticks = 0;  ///< After boot.
   std::uint64_t virtual_bytes = 0;
+  std::uint64_t resident_pages = 0;
 };
 [[nodiscard]] std::optional<TaskStat> parse_task_stat(std::string_view text);
 
@@ -42,6 +43,9 @@ struct TaskSchedule {
 /// one process, and for a group outside of what can be seen from here.
 [[nodiscard]] std::optional<std::string> cgroup_directory(std::string_view cgroup_text,
                                                           std::string_view mountinfo_text);
+
+/// When the host booted, in seconds since the epoch.
+[[nodiscard]] std::optional<std::uint64_t> host_boot_time();
 
 /// Seconds of `ticks` as /proc counts them.
 [[nodiscard]] double seconds_of_ticks(std::uint64_t ticks);

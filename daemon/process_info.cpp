@@ -8,9 +8,10 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <fstream>
 #include <memory>
-#include <sstream>
+#include <utility>
+
+#include "daemon/proc_text.hpp"
 
 namespace qemon::daemon {
 namespace {
@@ -21,12 +22,8 @@ std::string proc_path(pid_t pid, std::string_view file) {
   return "/proc/" + std::to_string(pid) + "/" + std::string(file);
 }
 
-/// Whole text of a /proc file; empty if it cannot be read.
-std::string read_proc(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return std::move(text).str();
+std::string text_of(pid_t pid, std::string_view file) {
+  return read_text(proc_path(pid, file)).value_or(std::string());
 }
 
 std::string read_link(const std::string& path) {
@@ -68,20 +65,8 @@ std::optional<std::uint64_t> number_at(std::string_view text, int index, int bas
   }
 }
 
-/// State letter and start time out of /proc/PID/stat, whose second field (the name) may hold
-/// anything, also ')'.
-struct Stat {
-  char state = '?';
-  std::uint64_t start_ticks = 0;
-};
-std::optional<Stat> read_stat(pid_t pid) {
-  const auto text = read_proc(proc_path(pid, "stat"));
-  const auto name_end = text.rfind(')');
-  if (name_end == std::string::npos || name_end + 2 >= text.size()) return std::nullopt;
-  const auto rest = std::string_view(text).substr(name_end + 2);
-  const auto start = number_at(rest, 19);  // Field 22, where `rest` begins with field 3.
-  if (!start) return std::nullopt;
-  return Stat{rest.front(), *start};
+std::optional<TaskStat> read_stat(pid_t pid) {
+  return parse_task_stat(text_of(pid, "stat"));
 }
 
 FileKind kind_of(mode_t mode) {
@@ -103,7 +88,7 @@ bool is_remote(std::string_view type) {
 std::optional<OpenFile> inspect_descriptor(pid_t pid, int descriptor,
                                            const std::map<std::uint64_t, std::string>& remote) {
   const auto link = proc_path(pid, "fd/" + std::to_string(descriptor));
-  const auto info = "\n" + read_proc(proc_path(pid, "fdinfo/" + std::to_string(descriptor)));
+  const auto info = "\n" + text_of(pid, "fdinfo/" + std::to_string(descriptor));
   OpenFile file;
   file.descriptor = descriptor;
   file.target = read_link(link);
@@ -129,7 +114,7 @@ std::optional<OpenFile> inspect_descriptor(pid_t pid, int descriptor,
 }  // namespace
 
 std::optional<pid_t> process_of_thread(pid_t tid) {
-  const auto status = read_proc(proc_path(tid, "status"));
+  const auto status = text_of(tid, "status");
   const auto tgid = number_at(status_field(status, "Tgid"), 0);
   if (!tgid || *tgid == 0) return std::nullopt;
   return static_cast<pid_t>(*tgid);
@@ -137,7 +122,7 @@ std::optional<pid_t> process_of_thread(pid_t tid) {
 
 Result<ProcessInfo> inspect_process(pid_t pid) {
   const auto stat = read_stat(pid);
-  const auto status = read_proc(proc_path(pid, "status"));
+  const auto status = text_of(pid, "status");
   if (!stat || status.empty()) {
     return Error{"there is no process " + std::to_string(pid) + " on this host"};
   }
@@ -149,7 +134,7 @@ Result<ProcessInfo> inspect_process(pid_t pid) {
   process.exe = read_link(proc_path(pid, "exe"));
   process.exe_deleted = strip_deleted(process.exe);
   process.cwd = read_link(proc_path(pid, "cwd"));
-  const auto command_line = read_proc(proc_path(pid, "cmdline"));
+  const auto command_line = text_of(pid, "cmdline");
   for (std::size_t at = 0; at < command_line.size();) {
     const auto end = std::min(command_line.find('\0', at), command_line.size());
     process.arguments.emplace_back(command_line, at, end - at);
@@ -178,7 +163,7 @@ Result<std::vector<OpenFile>> open_files(pid_t pid) {
   const auto directory = proc_path(pid, "fd");
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(directory.c_str()), ::closedir);
   if (!entries) return system_error(errno, directory);
-  const auto remote = remote_mounts(read_proc(proc_path(pid, "mountinfo")));
+  const auto remote = remote_mounts(text_of(pid, "mountinfo"));
   std::vector<OpenFile> files;
   while (const auto* entry = ::readdir(entries.get())) {
     const std::string_view name(entry->d_name);

@@ -3,13 +3,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <charconv>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <string>
+
+#include "daemon/proc_text.hpp"
 
 namespace qemon::daemon {
 
@@ -19,14 +16,9 @@ using exporters::add_sample;
 using exporters::counter_family;
 using exporters::gauge_family;
 
-std::string read_proc(const char* path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return std::move(text).str();
-}
-
-std::optional<ProcessStat> own_stat() {
-  return parse_process_stat(read_proc("/proc/self/stat"));
+std::optional<TaskStat> own_stat() {
+  const auto text = read_text("/proc/self/stat");
+  return text ? parse_task_stat(*text) : std::nullopt;
 }
 
 prometheus::MetricFamily cpu_seconds() {
@@ -72,29 +64,13 @@ prometheus::MetricFamily resident_memory() {
   return family;
 }
 
-/// When the host booted, in seconds since the epoch: the line "btime N" of /proc/stat.
-std::optional<std::uint64_t> boot_time() {
-  std::ifstream stat("/proc/stat");
-  for (std::string line; std::getline(stat, line);) {
-    if (!line.starts_with("btime ")) continue;
-    std::uint64_t seconds = 0;
-    const char* end = line.data() + line.size();
-    if (std::from_chars(line.data() + 6, end, seconds).ec == std::errc()) return seconds;
-  }
-  return std::nullopt;
-}
-
 prometheus::MetricFamily start_time() {
   auto family = gauge_family("process_start_time_seconds",
                              "Start time of the process since unix epoch in seconds.");
   const auto stat = own_stat();
-  const auto boot = boot_time();
-  const long ticks_per_second = ::sysconf(_SC_CLK_TCK);
-  if (stat && boot && ticks_per_second > 0) {
-    const double after_boot =
-        static_cast<double>(stat->start_ticks) / static_cast<double>(ticks_per_second);
-    add_sample(family, {}, static_cast<double>(*boot) + after_boot);
-  }
+  const auto boot = host_boot_time();
+  if (stat && boot)
+    add_sample(family, {}, static_cast<double>(*boot) + seconds_of_ticks(stat->start_ticks));
   return family;
 }
 
@@ -125,32 +101,6 @@ prometheus::MetricFamily build_info(std::string_view version, std::string_view r
     add_sample(family, {{"version", version}, {"revision", revision}, {"compiler", trimmed}}, 1);
   }
   return family;
-}
-
-std::optional<ProcessStat> parse_process_stat(std::string_view text) {
-  // "PID (NAME) STATE ...": the name is the only field that may contain blanks, and nothing behind
-  // it contains ')'.
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string_view::npos) return std::nullopt;
-  text.remove_prefix(name_end + 1);
-
-  ProcessStat stat;
-  int field = 2;  // As proc(5) counts them; the name is the second.
-  while (!text.empty()) {
-    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-    const std::string_view value = text.substr(0, text.find_first_of(" \n"));
-    text.remove_prefix(value.size());
-    ++field;
-    std::uint64_t* const into = field == 22   ? &stat.start_ticks
-                                : field == 23 ? &stat.virtual_bytes
-                                : field == 24 ? &stat.resident_pages
-                                              : nullptr;
-    if (into == nullptr) continue;
-    const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), *into);
-    if (code != std::errc() || end != value.data() + value.size()) return std::nullopt;
-    if (field == 24) return stat;
-  }
-  return std::nullopt;
 }
 
 }  // namespace qemon::daemon

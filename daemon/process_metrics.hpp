@@ -21,14 +21,4 @@ void add_process_metrics(exporters::MetricsPage& page);
 [[nodiscard]] prometheus::MetricFamily build_info(std::string_view version,
                                                   std::string_view revision);
 
-/// What we use of /proc/PID/stat (proc(5)).
-struct ProcessStat {
-  std::uint64_t start_ticks = 0;  ///< After boot, in clock ticks.
-  std::uint64_t virtual_bytes = 0;
-  std::uint64_t resident_pages = 0;
-};
-/// Nothing if the text is not that of such a file. The program's name in it may contain blanks and
-/// parentheses.
-[[nodiscard]] std::optional<ProcessStat> parse_process_stat(std::string_view text);
-
 }  // namespace qemon::daemon

@@ -1,23 +1,17 @@
 #include "exporters/pack_library.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <set>
 
-#include "base/unique_fd.hpp"
+#include "base/file.hpp"
 
 namespace qemon::exporters {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr off_t bytes_max = 1024 * 1024;
+constexpr std::size_t pack_bytes_max = 1024 * 1024;
 
 std::set<std::string> events_of(const Rule& rule) {
   std::set<std::string> names;
@@ -61,27 +55,6 @@ void check_metrics(const PackLibrary::Packs& packs, std::vector<std::string>& mi
 
 }  // namespace
 
-Result<std::string> read_text_file(const std::string& path) {
-  // Not blocking, in case it is a FIFO.
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return Error{std::strerror(errno)};
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) return Error{std::strerror(errno)};
-  if (!S_ISREG(status.st_mode)) return Error{"is no regular file"};
-  if (status.st_size > bytes_max) return Error{"is larger than 1 MiB, which no such file is"};
-  std::string text(static_cast<std::size_t>(status.st_size), '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const auto got = ::read(fd.get(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Error{std::strerror(errno)};
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  text.resize(size);
-  return {boost::system::in_place_value, std::move(text)};
-}
-
 std::vector<std::string> pack_files(const std::string& folder, std::error_code& error) {
   std::vector<std::string> files;
   for (fs::directory_iterator each(folder, error), end; !error && each != end;
@@ -96,7 +69,7 @@ std::vector<std::string> pack_files(const std::string& folder, std::error_code& 
 }
 
 std::shared_ptr<const Pack> load_pack(const std::string& path, Mistakes& mistakes) {
-  const auto text = read_text_file(path);
+  const auto text = read_file(path, pack_bytes_max);
   if (!text) {
     mistakes.add(0, "cannot be read: " + text.error().detail);
     return nullptr;

@@ -35,9 +35,6 @@ class PackLibrary {
   Packs packs_;
 };
 
-/// The content of a regular file of at most 1 MiB; the Error does not name the file.
-[[nodiscard]] Result<std::string> read_text_file(const std::string& path);
-
 /// The *.yaml and *.yml files of a folder, in the order of their names.
 [[nodiscard]] std::vector<std::string> pack_files(const std::string& folder,
                                                   std::error_code& error);

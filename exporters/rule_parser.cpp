@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <chrono>
 #include <set>
 
+#include "base/duration.hpp"
 #include "exporters/label_parser.hpp"
 #include "exporters/yaml_reader.hpp"
 
 namespace qemon::exporters {
 namespace {
+
+constexpr std::chrono::hours timeout_max{365 * 24};
 
 using Keys = std::initializer_list<std::string_view>;
 
@@ -159,9 +163,12 @@ class RuleParser {
     parse_expression("end_when", rule_.end_when);
     parse_keys();
     if (const auto* timeout = node_.find("timeout")) {
-      const auto value = duration_ns(*timeout);
-      if (!value) fail_at("timeout", "write a duration, for instance 500ms, 30s or 5m");
-      rule_.timeout_ns = value.value_or(rule_.timeout_ns);
+      const auto value = timeout->is_scalar() ? parse_duration(timeout->scalar) : std::nullopt;
+      if (value && value->count() > 0 && *value <= timeout_max) {
+        rule_.timeout_ns = std::chrono::nanoseconds(*value).count();
+      } else {
+        fail_at("timeout", "write a duration of a year at most, for instance 500ms, 30s or 5m");
+      }
     }
     if (const auto* most = node_.find("in_flight"))
       rule_.in_flight_max =

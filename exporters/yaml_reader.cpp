@@ -49,21 +49,4 @@ std::optional<std::int64_t> whole_number(const YamlNode& node) {
   return static_cast<std::int64_t>(*number);
 }
 
-std::optional<std::int64_t> duration_ns(const YamlNode& node) {
-  if (!node.is_scalar()) return std::nullopt;
-  const std::string_view text = node.scalar;
-  std::int64_t number = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  std::int64_t unit_ns = 0;
-  if (unit == "ms") unit_ns = 1'000'000;
-  if (unit == "s") unit_ns = 1'000'000'000;
-  if (unit == "m") unit_ns = 60'000'000'000;
-  if (unit == "h") unit_ns = 3'600'000'000'000;
-  constexpr std::int64_t number_max = 1'000'000;
-  if (code != std::errc() || unit_ns == 0 || number <= 0 || number > number_max)
-    return std::nullopt;
-  return number * unit_ns;
-}
-
 }  // namespace qemon::exporters

@@ -23,7 +23,4 @@ bool refuse_other_keys(const YamlNode& node, std::initializer_list<std::string_v
 /// The same of a node, if an int64_t can hold it.
 [[nodiscard]] std::optional<std::int64_t> whole_number(const YamlNode& node);
 
-/// The seconds of a duration such as 30s or 500ms, as nanoseconds; nothing if it is none or 0.
-[[nodiscard]] std::optional<std::int64_t> duration_ns(const YamlNode& node);
-
 }  // namespace qemon::exporters

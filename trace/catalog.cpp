@@ -1,14 +1,9 @@
 #include "trace/catalog.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
-#include "base/unique_fd.hpp"
+#include "base/file.hpp"
 #include "trace/catalog_line.hpp"
 
 namespace qemon::trace {
@@ -46,33 +41,6 @@ class Problems {
   std::vector<std::string> kept_;
   std::size_t count_ = 0;
 };
-
-/// Reads at most file_bytes_max from a regular file, so that neither a FIFO nor a device nor a file
-/// that grows holds us up.
-Result<std::string> read_file(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd) return system_error(errno, path);
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) return system_error(errno, path);
-  if (!S_ISREG(status.st_mode))
-    return Error{path + ": not a regular file; name the trace-events-all file of this QEMU"};
-  std::string text;
-  const Error too_large{path + ": larger than 64 MiB; name the trace-events-all file of this QEMU"};
-  if (static_cast<std::uint64_t>(status.st_size) > file_bytes_max) return too_large;
-  text.resize(static_cast<std::size_t>(status.st_size) + 1);
-  std::size_t size = 0;
-  while (true) {
-    const auto got = ::read(fd.get(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_error(errno, path);
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-    if (size > file_bytes_max) return too_large;
-    if (size == text.size()) text.resize(size + 64 * 1024);
-  }
-  text.resize(size);
-  return {boost::system::in_place_value, std::move(text)};
-}
 
 }  // namespace
 
@@ -120,8 +88,12 @@ Result<Catalog> Catalog::parse(std::string_view text) {
 }
 
 Result<Catalog> Catalog::load(const std::string& path) {
-  auto text = read_file(path);
-  if (!text) return text.error();
+  const auto text = read_file(path, file_bytes_max);
+  if (!text) {
+    auto error = wrap(text.error(), path);
+    if (!error.code) error.detail += "; name the trace-events-all file of this QEMU";
+    return error;
+  }
   auto catalog = parse(*text);
   if (!catalog) return wrap(catalog.error(), path);
   return catalog;

@@ -57,18 +57,18 @@ TEST(Text, ShortensListsOfNames) {
 }
 
 TEST(Text, UnderstandsDurations) {
-  EXPECT_EQ(*parse_duration("500ms"), 0.5);
-  EXPECT_EQ(*parse_duration("60s"), 60);
-  EXPECT_EQ(*parse_duration("10m"), 600);
-  EXPECT_EQ(*parse_duration("1.5h"), 5400);
-  EXPECT_EQ(*parse_duration("2d"), 172800);
+  EXPECT_EQ(*parse_seconds("500ms"), 0.5);
+  EXPECT_EQ(*parse_seconds("60s"), 60);
+  EXPECT_EQ(*parse_seconds("10m"), 600);
+  EXPECT_EQ(*parse_seconds("1.5h"), 5400);
+  EXPECT_EQ(*parse_seconds("2d"), 172800);
 }
 
 TEST(Text, RefusesWhatIsNoDuration) {
   for (const char* const text :
        {"", "s", "60", "-1s", "1e3s", "inf", "infs", "nans", "1 s", "1x", "1sec", "0x10s"})
-    EXPECT_FALSE(parse_duration(text).has_value()) << text;
-  EXPECT_EQ(parse_duration("0s").error().detail, "'0s' is no time at all: give a duration above 0");
+    EXPECT_FALSE(parse_seconds(text).has_value()) << text;
+  EXPECT_EQ(parse_seconds("0s").error().detail, "'0s' is no time at all: give a duration above 0");
 }
 
 TEST(Text, EncodesForARequest) {

@@ -41,26 +41,6 @@ TEST(ProcessMetrics, AreThereAndPlausible) {
   EXPECT_NEAR(value_of(text, "process_start_time_seconds"), now, 3600);
 }
 
-TEST(ProcessMetrics, ReadTheFieldsOfAStatFile) {
-  std::string line = "4711 (a) b (c) S";
-  for (int field = 4; field <= 52; ++field) line += " " + std::to_string(field * 10);
-
-  const auto stat = parse_process_stat(line + "\n");
-
-  ASSERT_TRUE(stat.has_value());
-  EXPECT_EQ(stat->start_ticks, 220U);
-  EXPECT_EQ(stat->virtual_bytes, 230U);
-  EXPECT_EQ(stat->resident_pages, 240U);
-}
-
-TEST(ProcessMetrics, RefuseAStatFileThatIsNone) {
-  EXPECT_FALSE(parse_process_stat("").has_value());
-  EXPECT_FALSE(parse_process_stat("1 (a").has_value());
-  EXPECT_FALSE(parse_process_stat("1 (a) S 1 2 3").has_value());
-  EXPECT_FALSE(parse_process_stat("1 (a) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 x 23 24")
-                   .has_value());
-}
-
 TEST(ProcessMetrics, BuildInfoNamesVersionAndCompiler) {
   const auto family = build_info("0.1.0", "");
 

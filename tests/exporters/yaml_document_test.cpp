@@ -250,26 +250,6 @@ TEST(YamlReader, ReadsNumbersOfBothSixtyFourBitTypes) {
   EXPECT_FALSE(whole_number("-9223372036854775809"));
 }
 
-std::string duration(std::string text) {
-  YamlNode node;
-  node.kind = YamlNode::Kind::scalar;
-  node.scalar = std::move(text);
-  const auto value = duration_ns(node);
-  return value ? std::to_string(*value) : "none";
-}
-
-TEST(YamlReader, ReadsDurations) {
-  EXPECT_EQ(duration("1ms"), "1000000");
-  EXPECT_EQ(duration("30s"), "30000000000");
-  EXPECT_EQ(duration("5m"), "300000000000");
-  EXPECT_EQ(duration("24h"), "86400000000000");
-  EXPECT_EQ(duration("1000000h"), "3600000000000000000");
-  for (const auto* bad :
-       {"", "30", "s", "0s", "-1s", "1.5s", "1 s", "1S", "1000001h", "1us", "1s "})
-    EXPECT_EQ(duration(bad), "none") << bad;
-  EXPECT_FALSE(duration_ns(YamlNode{}));
-}
-
 TEST(YamlReader, NamesTheKeysOfWhatShouldBeAMap) {
   Mistakes mistakes("x");
   YamlNode node;

@@ -291,11 +291,11 @@ TEST(Catalog, LoadsNothingButRegularFilesOfSensibleSize) {
 
   EXPECT_EQ(Catalog::load(base / "none").error().detail,
             (base / "none").string() + ": No such file or directory");
-  EXPECT_THAT(Catalog::load(base).error().detail, HasSubstr(": not a regular file; name"));
-  EXPECT_THAT(Catalog::load(fifo).error().detail, HasSubstr(": not a regular file; name"));
-  EXPECT_THAT(Catalog::load("/dev/zero").error().detail, HasSubstr("/dev/zero: not a regular"));
+  EXPECT_THAT(Catalog::load(base).error().detail, HasSubstr(": is no regular file; name"));
+  EXPECT_THAT(Catalog::load(fifo).error().detail, HasSubstr(": is no regular file; name"));
+  EXPECT_THAT(Catalog::load("/dev/zero").error().detail, HasSubstr("/dev/zero: is no regular"));
   EXPECT_EQ(Catalog::load(large).error().detail,
-            large + ": larger than 64 MiB; name the trace-events-all file of this QEMU");
+            large + ": is larger than 64 MiB; name the trace-events-all file of this QEMU");
   EXPECT_EQ(Catalog::load(empty).error().detail,
             empty + ": no event described; name the trace-events-all file of this QEMU");
 }
