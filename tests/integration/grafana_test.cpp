@@ -25,8 +25,9 @@ using testing::HasSubstr;
 using testing::Not;
 using Seconds = std::chrono::duration<double>;
 
-/// Half of the 10 s for which whoever waited for this Grafana would wait; under a sanitizer all
-/// else may take as long.
+/// How long Grafana may take to answer.
+constexpr Seconds grafana_deadline{10};
+/// Whoever waited for this one would wait as long; under a sanitizer all else may take that.
 constexpr Seconds answer_bound{sanitized ? 20 : 5};
 
 std::size_t count(const std::string& text, const std::string& part) {
@@ -75,6 +76,7 @@ TEST_F(WithGrafana, ThatHangsNobodyWaits) {
   ASSERT_TRUE(daemon.wait_attached("web1"));
   Seconds longest_scrape{0};
   Seconds longest_command{0};
+  const auto begin = steady_clock::now();
 
   for (int i = 0; i < 50; ++i) {
     auto before = steady_clock::now();
@@ -89,7 +91,10 @@ TEST_F(WithGrafana, ThatHangsNobodyWaits) {
 
   std::cout << "while Grafana hangs: longest scrape " << longest_scrape.count()
             << " s, longest qemon mark " << longest_command.count() << " s\n";
-  EXPECT_EQ(grafana.requests().size(), 1U);
+  // The first annotation is tried again when it was not answered within that time.
+  const auto attempts = static_cast<double>(grafana.requests().size());
+  EXPECT_GE(attempts, 1);
+  EXPECT_LE(attempts, 1 + Seconds(steady_clock::now() - begin) / grafana_deadline);
   EXPECT_LT(longest_scrape, answer_bound);
   EXPECT_LT(longest_command, answer_bound);
   const auto before = steady_clock::now();
