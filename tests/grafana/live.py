@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "grafana"), str(ROOT / "tests/support")]
 import generate  # noqa: E402
 from source import model  # noqa: E402
 from qemu_builds import build  # noqa: E402
-from stack import Failure, Stack  # noqa: E402
+from stack import PATIENCE, Failure, Stack  # noqa: E402
 
 SKIPPED = 77
 SCRAPE = 1            # Seconds between two scrapes, and the step of graphs.

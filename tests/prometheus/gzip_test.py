@@ -17,7 +17,7 @@ import threading
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from fake_qemu import FakeQemu  # noqa: E402
-from stack import Failure, Stack, http_get  # noqa: E402
+from stack import PATIENCE, Failure, Stack, http_get  # noqa: E402
 
 FakeVm = collections.namedtuple("FakeVm", "name address")
 VMS = 10
