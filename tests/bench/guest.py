@@ -29,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from known_work import Worker  # pylint: disable=wrong-import-position
 from qemu_builds import Build  # pylint: disable=wrong-import-position
-from stack import Failure, Stack  # pylint: disable=wrong-import-position
+from stack import Stack  # pylint: disable=wrong-import-position
 
 EVENTS = ["memory_region_ops_write", "exec_tb"]
 WRITES = 500  # To a port, 100 times a second: a record each.

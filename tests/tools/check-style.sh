@@ -21,6 +21,7 @@ main() {
   check_length "${sources[@]}"
   check_headers "${headers[@]}"
   check_words "${files[@]}"
+  check_python
   ((failures == 0)) || die "$failures problem(s), listed above"
 }
 
@@ -53,6 +54,14 @@ check_format() {
     fi
   done
   say "clang-format 14 is not to be had here: formatting not checked"
+}
+
+# Names that are not there, and imports that nobody uses: tests in Python are not compiled.
+check_python() {
+  local scripts line
+  command -v pyflakes3 >/dev/null || return 0
+  mapfile -t scripts < <(list_files | grep -E '\.py$' || true)
+  while read -r line; do problem "$line"; done < <(pyflakes3 "${scripts[@]}" 2>&1 || true)
 }
 
 check_length() {
