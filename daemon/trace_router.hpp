@@ -81,7 +81,9 @@ class TraceRouter {
   boost::asio::awaitable<void> drain(std::span<char> buffer);
 
   [[nodiscard]] bool is_simple() const { return backends_.simple; }
-  [[nodiscard]] bool following() const { return feed_ || !retired_.empty(); }
+  [[nodiscard]] bool following() const { return feed_ != nullptr; }
+  /// Whether pump() has anything to read from, also what is followed no more.
+  [[nodiscard]] bool reading() const { return feed_ || !retired_.empty(); }
   /// Between start() and stop(), with a file of ours.
   [[nodiscard]] bool redirected() const { return feed_ && feed_->file() != nullptr; }
   [[nodiscard]] Destination destination() const { return destination_; }

@@ -232,7 +232,7 @@ asio::awaitable<void> Vm::follow_trace() {
       continue;
     }
     // Whoever begins to follow something, or switches the first event on, cancels the wait.
-    if (!router_ || !router_->following()) {
+    if (!router_ || !router_->reading()) {
       feed_timer_.expires_at(Clock::time_point::max());
     } else {
       const bool something_on = leases_.count_on() > 0 || router_->lag_bytes() > 0;
