@@ -1,6 +1,6 @@
 // What each stage between a trace and /metrics takes, by Google Benchmark:
-//   cmake --preset release -DQEMON_BENCHMARKS=ON && cmake --build build/release --target stages
-//   build/release/tests/stages
+//   cmake --preset dev && cmake --build build/dev --target stages && build/dev/tests/stages
+// The engine is optimised whatever the build is.
 #include <benchmark/benchmark.h>
 
 #include "exporters/engine_metrics.hpp"

@@ -31,7 +31,7 @@ class TraceWorkload {
 
   [[nodiscard]] const std::string& bytes() const { return bytes_; }
   [[nodiscard]] trace::Decoder& decoder() { return *decoder_; }
-  [[nodiscard]] const exporters::Engine& engine() const { return engine_; }
+  [[nodiscard]] exporters::Engine& engine() { return engine_; }
 
  private:
   std::string bytes_;

@@ -22,7 +22,7 @@ demo_packages=(qemu-system-x86 binutils curl)
 test_packages=(
   git python3 curl wrk acl systemd binutils libgtest-dev libgmock-dev
   'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'clang-14|clang'
-  man-db mandoc zsh fish valgrind pyflakes3
+  man-db mandoc zsh fish valgrind pyflakes3 libbenchmark-dev
   # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend.
   qemu-system-x86 dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev
 )
@@ -32,7 +32,7 @@ command -v npm >/dev/null || test_packages+=(npm)
 # Of the Debian packages: to check them, and to make a machine that they are installed in.
 all_packages=(lintian debootstrap e2fsprogs)
 # Of tests/bench: to compare with, and to measure.
-bench_packages=(python3 mtail libbenchmark-dev)
+bench_packages=(python3 mtail)
 coverage_packages=(gcovr)
 
 main() {
