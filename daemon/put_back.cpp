@@ -30,7 +30,7 @@ asio::awaitable<Result<void>> switch_off(qmp::Client& client, std::vector<std::s
     if (!states && qmp::is_refusal(states.error())) continue;
     if (!states) co_return states.error();
     for (const auto& state : *states) {
-      if (state.state != qmp::EventSwitch::enabled || state.name != event) continue;
+      if (state.state != qmp::TraceEventState::enabled || state.name != event) continue;
       auto off = co_await qmp::set_event_state(client, event, false);
       if (!off) co_return wrap(off.error(), event);
       done.switched_off.push_back(event);

@@ -201,7 +201,7 @@ asio::awaitable<Result<std::optional<OpenFile>>> TraceRouter::probe_log(
   auto before = co_await qmp::get_event_states(client, tracer);
   if (!before && !qmp::is_refusal(before.error())) co_return before.error();
   if (!before || before->empty()) co_return std::optional<OpenFile>();
-  const bool was_on = before->front().state == qmp::EventSwitch::enabled;
+  const bool was_on = before->front().state == qmp::TraceEventState::enabled;
   if (!was_on) {
     if (options_.before_probe) {
       const auto noted = options_.before_probe(tracer);

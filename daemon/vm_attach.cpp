@@ -117,13 +117,13 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
   if (!listed) co_return wrap(listed.error(), "its trace events cannot be listed");
   last_look_time_ = Clock::now();
   auto lines = qmp::parse_trace_event_lines(*listed);
-  std::vector<qmp::EventState> states;  // Holds the names if the human monitor is of no help.
+  std::vector<qmp::TraceEventInfo> states;  // Holds the names if the human monitor is of no help.
   if (lines.empty()) {
     auto asked = co_await qmp::get_event_states(client, "*");
     if (!asked) co_return wrap(asked.error(), "its trace events cannot be listed");
     states = std::move(*asked);
     for (const auto& state : states)
-      lines.push_back({state.name, state.state == qmp::EventSwitch::enabled});
+      lines.push_back({state.name, state.state == qmp::TraceEventState::enabled});
   }
   if (!same_process) begin_events(lines);
   for (const auto& line : lines) {

@@ -179,7 +179,8 @@ asio::awaitable<Result<void>> Vm::refresh_states(qmp::Client& client,
     // An event that there is not is told by whoever matches the patterns.
     if (!states && qmp::is_refusal(states.error())) continue;
     if (!states) co_return states.error();
-    for (const auto& state : *states) observe(state.name, state.state == qmp::EventSwitch::enabled);
+    for (const auto& state : *states)
+      observe(state.name, state.state == qmp::TraceEventState::enabled);
   }
   co_return Result<void>();
 }

@@ -19,19 +19,19 @@ Error unexpected(std::string_view command, const json& answer) {
                                         one_line(answer.dump(-1, ' ', true), 80));
 }
 
-Result<EventState> parse_event_state(const json& entry) {
+Result<TraceEventInfo> parse_event_info(const json& entry) {
   const auto name = entry.is_object() ? entry.find("name") : entry.end();
   const auto state = entry.is_object() ? entry.find("state") : entry.end();
   if (name == entry.end() || !name->is_string() || state == entry.end()) {
     return unexpected("trace-event-get-state", entry);
   }
-  EventState parsed{name->get<std::string>()};
+  TraceEventInfo parsed{name->get<std::string>()};
   if (*state == "enabled") {
-    parsed.state = EventSwitch::enabled;
+    parsed.state = TraceEventState::enabled;
   } else if (*state == "disabled") {
-    parsed.state = EventSwitch::disabled;
+    parsed.state = TraceEventState::disabled;
   } else if (*state == "unavailable") {
-    parsed.state = EventSwitch::unavailable;
+    parsed.state = TraceEventState::unavailable;
   } else {
     return unexpected("trace-event-get-state", entry);
   }
@@ -74,9 +74,9 @@ asio::awaitable<Result<std::string>> ask(Client& client, std::string line, milli
 
 }  // namespace
 
-asio::awaitable<Result<std::vector<EventState>>> get_event_states(Client& client,
-                                                                  std::string pattern,
-                                                                  milliseconds deadline) {
+asio::awaitable<Result<std::vector<TraceEventInfo>>> get_event_states(Client& client,
+                                                                      std::string pattern,
+                                                                      milliseconds deadline) {
   const std::string what = "trace events " + one_line(pattern);
   json arguments = json::object();
   arguments["name"] = std::move(pattern);
@@ -84,10 +84,10 @@ asio::awaitable<Result<std::vector<EventState>>> get_event_states(Client& client
       co_await client.execute("trace-event-get-state", std::move(arguments), deadline);
   if (!answer) co_return wrap(answer.error(), what);
   if (!answer->is_array()) co_return wrap(unexpected("trace-event-get-state", *answer), what);
-  std::vector<EventState> states;
+  std::vector<TraceEventInfo> states;
   states.reserve(answer->size());
   for (const json& entry : *answer) {
-    auto state = parse_event_state(entry);
+    auto state = parse_event_info(entry);
     if (!state) co_return wrap(state.error(), what);
     states.push_back(std::move(*state));
   }

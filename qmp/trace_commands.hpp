@@ -16,20 +16,20 @@
 // is the client's, or errc::command_failed where QEMU reports a failure as text or not at all.
 namespace qemon::qmp {
 
-enum class EventSwitch {
+enum class TraceEventState {
   unavailable,  ///< Known, but compiled out.
   disabled,
   enabled,
 };
 
-struct EventState {
+struct TraceEventInfo {
   std::string name;
-  EventSwitch state = EventSwitch::disabled;
+  TraceEventState state = TraceEventState::disabled;
 };
 
 /// The states of the events that `pattern` names, in QEMU's order. With a `*` it is a glob, and no
 /// match is an empty list; without, it is one name, and an unknown one is an error.
-boost::asio::awaitable<Result<std::vector<EventState>>> get_event_states(
+boost::asio::awaitable<Result<std::vector<TraceEventInfo>>> get_event_states(
     Client& client, std::string pattern, std::chrono::milliseconds deadline = default_deadline);
 
 /// What `info trace-events` prints about all events, for parse_trace_event_lines: without

@@ -88,10 +88,10 @@ TEST_F(RealQemu, ListsAndSwitchesEvents) {
   auto states = wait_for(get_event_states(*client, event_name));
   ASSERT_TRUE(states);
   ASSERT_EQ(states->size(), 1U);
-  EXPECT_EQ(states->front().state, EventSwitch::enabled);
+  EXPECT_EQ(states->front().state, TraceEventState::enabled);
   EXPECT_TRUE(wait_for(set_event_state(*client, event_name, false)));
   states = wait_for(get_event_states(*client, event_name));
-  EXPECT_EQ(states->front().state, EventSwitch::disabled);
+  EXPECT_EQ(states->front().state, TraceEventState::disabled);
 
   EXPECT_TRUE(wait_for(get_event_states(*client, "no_such_*"))->empty());
   const auto unknown = wait_for(set_event_state(*client, "no_such_event", true));

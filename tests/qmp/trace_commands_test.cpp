@@ -63,9 +63,9 @@ TEST_F(TraceCommands, ReadsEventStates) {
   ASSERT_TRUE(states) << states.error().detail;
   ASSERT_EQ(states->size(), 3U);
   EXPECT_EQ((*states)[0].name, "a");
-  EXPECT_EQ((*states)[0].state, EventSwitch::disabled);
-  EXPECT_EQ((*states)[1].state, EventSwitch::enabled);
-  EXPECT_EQ((*states)[2].state, EventSwitch::unavailable);
+  EXPECT_EQ((*states)[0].state, TraceEventState::disabled);
+  EXPECT_EQ((*states)[1].state, TraceEventState::enabled);
+  EXPECT_EQ((*states)[2].state, TraceEventState::unavailable);
   EXPECT_EQ(asked, "trace-event-get-state {\"name\":\"*\"}");
 }
 
