@@ -108,26 +108,26 @@ std::string default_runtime_directory(const Environment& environment) {
   return directory ? *directory + "/qemond" : std::string();
 }
 
-void Session::note(std::string_view line) {
+void CommandContext::note(std::string_view line) {
   err_ << "qemon: " << printable(line) << '\n';
 }
 
-void Session::fail(std::string_view line) {
+void CommandContext::fail(std::string_view line) {
   note(line);
   status_ = exit_failed;
 }
 
-void Session::fail_in_file(std::string_view line) {
+void CommandContext::fail_in_file(std::string_view line) {
   err_ << printable(line) << '\n';
   status_ = exit_failed;
 }
 
-void Session::refuse(std::string_view line) {
+void CommandContext::refuse(std::string_view line) {
   note(line);
   status_ = exit_usage;
 }
 
-void Session::print(const nlohmann::ordered_json& answer) {
+void CommandContext::print(const nlohmann::ordered_json& answer) {
   // Everything beyond ASCII as \uXXXX: the same JSON, and nothing in it that a terminal would act
   // on.
   out_ << answer.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) << '\n';
@@ -191,12 +191,13 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
     invocation.runtime_directory = default_runtime_directory(environment);
   const std::string path =
       invocation.socket.empty() ? default_socket(environment) : invocation.socket;
-  Session session(Client(path), invocation.output == "json", out, err, environment.err_is_terminal);
-  invocation.command(invocation, session);
+  CommandContext context(Client(path), invocation.output == "json", out, err,
+                         environment.err_is_terminal);
+  invocation.command(invocation, context);
   out.flush();
   // A full disk or a closed pipe must not look like success.
-  if (!out) session.fail("cannot write the answer to standard output");
-  return session.status();
+  if (!out) context.fail("cannot write the answer to standard output");
+  return context.status();
 }
 
 }  // namespace qemon::cli

@@ -19,10 +19,10 @@ class Validator;
 namespace qemon::cli {
 
 /// What a command works with while it runs, and what it has found so far.
-class Session {
+class CommandContext {
  public:
-  Session(Client client, bool json, std::ostream& out, std::ostream& err,
-          bool err_is_terminal = false)
+  CommandContext(Client client, bool json, std::ostream& out, std::ostream& err,
+                 bool err_is_terminal = false)
       : client_(std::move(client)),
         json_(json),
         out_(out),
@@ -84,7 +84,7 @@ struct Invocation {
   std::vector<std::string> tags;
   bool list = false;
   bool replace = false;
-  std::function<void(const Invocation&, Session&)> command;
+  std::function<void(const Invocation&, CommandContext&)> command;
 };
 
 /// Refuses an empty text, as a variable of a script that is not set leaves it: --vm "" must not
@@ -110,6 +110,6 @@ void add_restore_command(CLI::App& app, Invocation& invocation);
 void add_reload_command(CLI::App& app, Invocation& invocation);
 
 /// What `qemon pack check` does; needs no daemon.
-void check_packs(const Invocation& invocation, Session& session);
+void check_packs(const Invocation& invocation, CommandContext& context);
 
 }  // namespace qemon::cli

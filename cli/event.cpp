@@ -36,7 +36,7 @@ std::string note_of(const Json& event) {
   return note;
 }
 
-void list_events(const Invocation& invocation, Session& session) {
+void list_events(const Invocation& invocation, CommandContext& context) {
   std::string query;
   const auto add = [&](const char* name, const std::string& value) {
     query += std::string(query.empty() ? "?" : "&") + name + "=" + percent_encode(value);
@@ -46,8 +46,8 @@ void list_events(const Invocation& invocation, Session& session) {
   if (!invocation.vm.empty()) add("vm", invocation.vm);
   if (invocation.enabled_only) add("enabled", "1");
 
-  const Result<Json> answer = session.client().get("/v1/events" + query);
-  if (!answer) return session.fail(answer.error().detail);
+  const Result<Json> answer = context.client().get("/v1/events" + query);
+  if (!answer) return context.fail(answer.error().detail);
   Table table({{"VM"}, {"EVENT"}, {"STATE"}, {"HELD"}, {"RECORDS", right}, {"NOTE"}});
   bool any = false;
   bool failed = false;
@@ -60,17 +60,17 @@ void list_events(const Invocation& invocation, Session& session) {
       any = true;
     }
     if (const std::string error = text_at(vm, "error"); !error.empty()) {
-      session.fail(name + ": " + error);
+      context.fail(name + ": " + error);
       failed = true;
     }
   }
-  if (session.json()) {
-    session.print(*answer);
+  if (context.json()) {
+    context.print(*answer);
   } else if (any || !failed) {
-    table.print(session.out());
+    table.print(context.out());
   }
   if (!any && !failed && !pattern.empty() && !invocation.enabled_only)
-    session.fail("no event matches '" + pattern + "': see 'qemon event list'");
+    context.fail("no event matches '" + pattern + "': see 'qemon event list'");
 }
 
 /// Lists of {"name", "why"}, by reason.
@@ -98,7 +98,7 @@ void print_done(std::ostream& out, const Json& vm, const std::string& action) {
 
 /// What was not done on one VM, on standard error. `known_elsewhere`: patterns that matched on
 /// another VM.
-void report_not_done(Session& session, const Json& vm, const std::string& action,
+void report_not_done(CommandContext& context, const Json& vm, const std::string& action,
                      const std::set<std::string>& known_elsewhere) {
   const std::string name = text_at(vm, "vm");
   const std::vector<std::string> unavailable = texts_at(vm, "unavailable");
@@ -109,18 +109,18 @@ void report_not_done(Session& session, const Json& vm, const std::string& action
     // command fail.
     const bool useful = !array_at(vm, "changed").empty() || !array_at(vm, "already").empty() ||
                         !array_at(vm, "kept").empty();
-    useful ? session.note(line) : session.fail(line);
+    useful ? context.note(line) : context.fail(line);
   }
   for (const std::string& pattern : texts_at(vm, "unknown")) {
     const std::string line = name + ": no event matches '" + pattern + "'";
-    known_elsewhere.contains(pattern) ? session.note(line)
-                                      : session.fail(line + ": see 'qemon event list'");
+    known_elsewhere.contains(pattern) ? context.note(line)
+                                      : context.fail(line + ": see 'qemon event list'");
   }
   for (const auto& [why, names] : by_reason(array_at(vm, "failed")))
-    session.fail(name + ": not switched " + action + ": " + (why.empty() ? "unknown reason" : why) +
+    context.fail(name + ": not switched " + action + ": " + (why.empty() ? "unknown reason" : why) +
                  " (" + name_list(names) + ")");
   if (const std::string error = text_at(vm, "error"); !error.empty())
-    session.fail(name + ": " + error);
+    context.fail(name + ": " + error);
 }
 
 /// Patterns that at least one VM had events for. QEMUs of different versions and machines differ in
@@ -137,31 +137,32 @@ std::set<std::string> known_patterns(const Invocation& invocation, const Json& v
   return known;
 }
 
-void switch_events(const Invocation& invocation, Session& session, const std::string& action) {
+void switch_events(const Invocation& invocation, CommandContext& context,
+                   const std::string& action) {
   Json body;
   body["action"] = action;
   body["patterns"] = invocation.patterns;
   add_length(invocation.duration, "for_seconds", body);
   add_sample(invocation.sample, body);
   if (!invocation.vm.empty()) body["vm"] = invocation.vm;
-  const Result<Json> answer = session.client().post("/v1/events", body);
-  if (!answer) return session.fail(answer.error().detail);
+  const Result<Json> answer = context.client().post("/v1/events", body);
+  if (!answer) return context.fail(answer.error().detail);
 
   const Json& vms = array_at(*answer, "vms");
-  if (session.json()) session.print(*answer);
-  if (vms.empty()) return session.fail("qemond watches no VM: start it with --vm NAME=ADDRESS");
+  if (context.json()) context.print(*answer);
+  if (vms.empty()) return context.fail("qemond watches no VM: start it with --vm NAME=ADDRESS");
   const std::set<std::string> known = known_patterns(invocation, vms);
   for (const Json& vm : vms) {
-    if (!session.json()) print_done(session.out(), vm, action);
-    report_not_done(session, vm, action, known);
+    if (!context.json()) print_done(context.out(), vm, action);
+    report_not_done(context, vm, action, known);
   }
 }
 
-void switch_on(const Invocation& invocation, Session& session) {
-  switch_events(invocation, session, "on");
+void switch_on(const Invocation& invocation, CommandContext& context) {
+  switch_events(invocation, context, "on");
 }
-void switch_off(const Invocation& invocation, Session& session) {
-  switch_events(invocation, session, "off");
+void switch_off(const Invocation& invocation, CommandContext& context) {
+  switch_events(invocation, context, "off");
 }
 
 void add_vm_option(CLI::App& command, Invocation& invocation, const std::string& help) {

@@ -42,16 +42,16 @@ std::string check_window(const std::string& text) {
   return *seconds >= 0.01 && *seconds <= 5 ? std::string() : "'" + text + "' is not 10ms to 5s";
 }
 
-void show_cost(const Invocation& invocation, Session& session) {
+void show_cost(const Invocation& invocation, CommandContext& context) {
   Json body;
   body["patterns"] = invocation.patterns;
   if (!invocation.sample.empty()) body["seconds"] = parse_seconds(invocation.sample).value();
   if (!invocation.vm.empty()) body["vm"] = invocation.vm;
-  const Result<Json> answer = session.client().patient(answer_max).post("/v1/events/cost", body);
-  if (!answer) return session.fail(answer.error().detail);
+  const Result<Json> answer = context.client().patient(answer_max).post("/v1/events/cost", body);
+  if (!answer) return context.fail(answer.error().detail);
 
   const Json& vms = array_at(*answer, "vms");
-  if (vms.empty()) return session.fail("qemond watches no VM: start it with --vm NAME=ADDRESS");
+  if (vms.empty()) return context.fail("qemond watches no VM: start it with --vm NAME=ADDRESS");
   Table table({{"VM"},
                {"EVENT"},
                {"RECORDS/S", right},
@@ -70,14 +70,14 @@ void show_cost(const Invocation& invocation, Session& session) {
       any = true;
     }
     for (const std::string& pattern : texts_at(vm, "unknown"))
-      session.fail(name + ": no event matches '" + pattern + "': see 'qemon event list'");
+      context.fail(name + ": no event matches '" + pattern + "': see 'qemon event list'");
     if (const std::string error = text_at(vm, "error"); !error.empty())
-      session.fail(name + ": " + error);
+      context.fail(name + ": " + error);
   }
-  if (session.json()) {
-    session.print(*answer);
+  if (context.json()) {
+    context.print(*answer);
   } else if (any) {
-    table.print(session.out());
+    table.print(context.out());
   }
 }
 

@@ -35,10 +35,10 @@ std::string started_text(const Json& experiment) {
   return started ? clock_text(*started, now()) : "-";
 }
 
-void list_experiments(const Invocation&, Session& session) {
-  const Result<Json> answer = session.client().get("/v1/experiments");
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
+void list_experiments(const Invocation&, CommandContext& context) {
+  const Result<Json> answer = context.client().get("/v1/experiments");
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
 
   Table table({{"NAME"},
                {"STATE"},
@@ -55,7 +55,7 @@ void list_experiments(const Invocation&, Session& session) {
                flag_at(each, "complete") ? "yes" : "no", words(texts_at(each, "vms")),
                words(texts_at(each, "packs")), labels_text(each), text_at(each, "by")});
   }
-  table.print(session.out());
+  table.print(context.out());
 }
 
 void print_vm(const Json& vm, std::ostream& out) {
@@ -72,13 +72,13 @@ void print_vm(const Json& vm, std::ostream& out) {
   for (const std::string& note : texts_at(vm, "notes")) out << "  ! " << printable(note) << '\n';
 }
 
-void show_experiment(const Invocation& invocation, Session& session) {
+void show_experiment(const Invocation& invocation, CommandContext& context) {
   const Result<Json> answer =
-      session.client().get("/v1/experiments/" + percent_encode(invocation.names.front()));
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
+      context.client().get("/v1/experiments/" + percent_encode(invocation.names.front()));
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
 
-  std::ostream& out = session.out();
+  std::ostream& out = context.out();
   out << printable(text_at(*answer, "name")) << ": " << printable(text_at(*answer, "state"));
   const double length = number_at(*answer, "length_seconds").value_or(0);
   out << ", began " << started_text(*answer) << ", "

@@ -185,7 +185,7 @@ std::string unit_of(const std::string& metric) {
 }
 
 void write_plot(const Invocation& invocation, const std::vector<std::string>& names,
-                const std::vector<ComparedRow>& rows, Session& session) {
+                const std::vector<ComparedRow>& rows, CommandContext& context) {
   const bool instructions = invocation.axis == over_instructions;
   std::vector<const ComparedRow*> chosen;
   if (invocation.metrics.empty()) {
@@ -194,7 +194,7 @@ void write_plot(const Invocation& invocation, const std::vector<std::string>& na
     for (const ComparedRow& row : rows) chosen.push_back(&row);
   }
   if (chosen.size() > charts_max) {
-    session.note("only the first " + std::to_string(charts_max) + " of " +
+    context.note("only the first " + std::to_string(charts_max) + " of " +
                  std::to_string(chosen.size()) + " metrics are drawn: choose with --metric");
     chosen.resize(charts_max);
   }
@@ -212,14 +212,14 @@ void write_plot(const Invocation& invocation, const std::vector<std::string>& na
     if (!chart.curves.empty()) charts.push_back(std::move(chart));
   }
   if (charts.empty())
-    return session.fail(instructions ? "nothing to draw: QEMU counts guest instructions only with "
+    return context.fail(instructions ? "nothing to draw: QEMU counts guest instructions only with "
                                        "-icount"
                                      : "nothing to draw: no curve of these metrics was kept");
   std::ofstream file(invocation.plot, std::ios::binary | std::ios::trunc);
   file << to_svg(charts);
   file.close();
-  if (!file) return session.fail(invocation.plot + ": cannot be written");
-  session.note(counted(charts.size(), "chart") + " in " + invocation.plot);
+  if (!file) return context.fail(invocation.plot + ": cannot be written");
+  context.note(counted(charts.size(), "chart") + " in " + invocation.plot);
 }
 
 void print_runs(const std::vector<Json>& summaries, std::ostream& out) {
@@ -245,28 +245,28 @@ void print_runs(const std::vector<Json>& summaries, std::ostream& out) {
   table.print(out);
 }
 
-void compare(const Invocation& invocation, Session& session) {
+void compare(const Invocation& invocation, CommandContext& context) {
   std::vector<Json> summaries;
   for (const std::string& name : invocation.names) {
-    Result<Json> answer = session.client().get("/v1/experiments/" + percent_encode(name));
-    if (!answer) return session.fail(answer.error().detail);
+    Result<Json> answer = context.client().get("/v1/experiments/" + percent_encode(name));
+    if (!answer) return context.fail(answer.error().detail);
     summaries.push_back(std::move(*answer));
   }
   auto rows = rows_of(summaries);
   keep_matching(invocation.metrics, rows);
-  if (session.json()) {
-    session.print(comparison(summaries, rows));
+  if (context.json()) {
+    context.print(comparison(summaries, rows));
   } else if (invocation.output == "csv") {
-    print_csv(invocation.names, rows, session.out());
+    print_csv(invocation.names, rows, context.out());
   } else {
-    print_runs(summaries, session.out());
-    print_figures(invocation.names, rows, session.out());
+    print_runs(summaries, context.out());
+    print_figures(invocation.names, rows, context.out());
   }
   for (const Json& summary : summaries)
     for (const Json& vm : array_at(summary, "vms"))
       for (const std::string& note : texts_at(vm, "notes"))
-        session.note(text_at(summary, "name") + ": " + text_at(vm, "vm") + ": " + note);
-  if (!invocation.plot.empty()) write_plot(invocation, invocation.names, rows, session);
+        context.note(text_at(summary, "name") + ": " + text_at(vm, "vm") + ": " + note);
+  if (!invocation.plot.empty()) write_plot(invocation, invocation.names, rows, context);
 }
 
 }  // namespace

@@ -78,9 +78,9 @@ std::string not_complete(const Json& answer) {
 }
 
 /// The command's exit status is ours, whatever becomes of the experiment.
-void run_attended(const Invocation& invocation, Session& session) {
+void run_attended(const Invocation& invocation, CommandContext& context) {
   const std::string name = invocation.names.front();
-  const auto quick = session.client().patient(word_deadline);
+  const auto quick = context.client().patient(word_deadline);
   std::string trouble;
   const auto say_a_word = [&] {
     Json body;
@@ -89,63 +89,63 @@ void run_attended(const Invocation& invocation, Session& session) {
     const Result<Json> answer = quick.post(target_of(name), body);
     if (answer || !trouble.empty()) return;
     trouble = answer.error().detail;
-    session.note("the experiment is in danger, the command goes on: " + trouble);
+    context.note("the experiment is in danger, the command goes on: " + trouble);
   };
   const Result<int> status = run_command(invocation.words, word_interval, say_a_word);
   Json body;
   body["action"] = "stop";
-  const Result<Json> stopped = session.client().post(target_of(name), body);
+  const Result<Json> stopped = context.client().post(target_of(name), body);
   if (!status) {
     body["action"] = "delete";
-    if (stopped) (void)session.client().post(target_of(name), body);
-    session.note(status.error().detail + ": the experiment is given up");
+    if (stopped) (void)context.client().post(target_of(name), body);
+    context.note(status.error().detail + ": the experiment is given up");
     // As shells have it.
-    return session.exit_with(status.error().code == std::errc::no_such_file_or_directory ? 127
+    return context.exit_with(status.error().code == std::errc::no_such_file_or_directory ? 127
                                                                                          : 126);
   }
   if (!stopped) {
-    session.note("the experiment has no end: " + stopped.error().detail);
+    context.note("the experiment has no end: " + stopped.error().detail);
   } else {
-    session.note(ended_line(*stopped));
-    if (!flag_at(*stopped, "complete")) session.note(not_complete(*stopped));
+    context.note(ended_line(*stopped));
+    if (!flag_at(*stopped, "complete")) context.note(not_complete(*stopped));
   }
-  session.exit_with(*status);
+  context.exit_with(*status);
 }
 
-void start(const Invocation& invocation, Session& session) {
-  const Result<Json> answer = session.client().post("/v1/experiments", wish_of(invocation));
-  if (!answer) return session.fail(answer.error().detail);
+void start(const Invocation& invocation, CommandContext& context) {
+  const Result<Json> answer = context.client().post("/v1/experiments", wish_of(invocation));
+  if (!answer) return context.fail(answer.error().detail);
   if (!invocation.words.empty()) {
     // Standard output is the command's.
-    session.note(running_line(*answer));
-    return run_attended(invocation, session);
+    context.note(running_line(*answer));
+    return run_attended(invocation, context);
   }
-  if (session.json()) return session.print(*answer);
+  if (context.json()) return context.print(*answer);
   std::string line = running_line(*answer);
   if (const auto left = number_at(*answer, "remaining_seconds"))
     line += ", for " + human_seconds(*left) + " or until 'qemon experiment stop'";
-  session.out() << printable(line) << '\n';
+  context.out() << printable(line) << '\n';
 }
 
-void stop(const Invocation& invocation, Session& session) {
+void stop(const Invocation& invocation, CommandContext& context) {
   Json body;
   body["action"] = "stop";
-  const Result<Json> answer = session.client().post(target_of(invocation.names.front()), body);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
-  session.out() << printable(ended_line(*answer)) << '\n';
-  if (!flag_at(*answer, "complete")) session.note(not_complete(*answer));
+  const Result<Json> answer = context.client().post(target_of(invocation.names.front()), body);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
+  context.out() << printable(ended_line(*answer)) << '\n';
+  if (!flag_at(*answer, "complete")) context.note(not_complete(*answer));
 }
 
-void remove(const Invocation& invocation, Session& session) {
+void remove(const Invocation& invocation, CommandContext& context) {
   for (const std::string& name : invocation.names) {
     Json body;
     body["action"] = "delete";
-    const Result<Json> answer = session.client().post(target_of(name), body);
+    const Result<Json> answer = context.client().post(target_of(name), body);
     if (!answer) {
-      session.fail(answer.error().detail);
-    } else if (session.json()) {
-      session.print(*answer);
+      context.fail(answer.error().detail);
+    } else if (context.json()) {
+      context.print(*answer);
     }
   }
 }

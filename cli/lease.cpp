@@ -30,11 +30,11 @@ std::string who(const Json& lease) {
   return text;
 }
 
-void list_leases(const Invocation& invocation, Session& session) {
+void list_leases(const Invocation& invocation, CommandContext& context) {
   const std::string query = invocation.vm.empty() ? "" : "?vm=" + percent_encode(invocation.vm);
-  const Result<Json> answer = session.client().get("/v1/leases" + query);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
+  const Result<Json> answer = context.client().get("/v1/leases" + query);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
 
   Table table({{"ID", right}, {"VM"}, {"WHAT"}, {"EVENTS", right}, {"WHO"}, {"SINCE"}, {"UNTIL"}});
   for (const Json& lease : array_at(*answer, "leases")) {
@@ -49,7 +49,7 @@ void list_leases(const Invocation& invocation, Session& session) {
                std::to_string(array_at(lease, "events").size()), who(lease),
                since ? clock_text(*since, now()) : "-", until});
   }
-  table.print(session.out());
+  table.print(context.out());
 }
 
 /// The path that a lease is changed by.
@@ -57,31 +57,31 @@ std::string target_of(const Invocation& invocation) {
   return "/v1/leases/" + percent_encode(invocation.lease);
 }
 
-void extend_lease(const Invocation& invocation, Session& session) {
+void extend_lease(const Invocation& invocation, CommandContext& context) {
   Json body;
   body["action"] = "extend";
   add_length(invocation.duration, "seconds", body);
-  const Result<Json> answer = session.client().post(target_of(invocation), body);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
-  session.out() << printable(text_at(*answer, "vm")) << ": lease " << count_at(*answer, "id")
+  const Result<Json> answer = context.client().post(target_of(invocation), body);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
+  context.out() << printable(text_at(*answer, "vm")) << ": lease " << count_at(*answer, "id")
                 << " (" << printable(text_at(*answer, "what")) << ") runs "
                 << (until_text(*answer) == "forever" ? "" : "until ") << until_text(*answer)
                 << '\n';
 }
 
-void end_lease(const Invocation& invocation, Session& session) {
+void end_lease(const Invocation& invocation, CommandContext& context) {
   Json body;
   body["action"] = "end";
-  const Result<Json> answer = session.client().post(target_of(invocation), body);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) session.print(*answer);
+  const Result<Json> answer = context.client().post(target_of(invocation), body);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) context.print(*answer);
   const std::string vm = text_at(*answer, "vm");
-  if (!session.json())
-    session.out() << printable(vm) << ": lease " << printable(invocation.lease) << " ended"
+  if (!context.json())
+    context.out() << printable(vm) << ": lease " << printable(invocation.lease) << " ended"
                   << went_off(*answer) << '\n';
   if (const std::string error = text_at(*answer, "error"); !error.empty())
-    session.fail(vm + ": " + error);
+    context.fail(vm + ": " + error);
 }
 
 }  // namespace

@@ -26,11 +26,11 @@ std::string time_text(const Json& mark) {
   return time ? clock_text(*time, now()) : "-";
 }
 
-void list_marks(const Invocation& invocation, Session& session) {
+void list_marks(const Invocation& invocation, CommandContext& context) {
   const std::string query = invocation.vm.empty() ? "" : "?vm=" + percent_encode(invocation.vm);
-  const Result<Json> answer = session.client().get("/v1/marks" + query);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
+  const Result<Json> answer = context.client().get("/v1/marks" + query);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
 
   Table table({{"ID", right}, {"TIME"}, {"VM"}, {"WHO"}, {"TAGS"}, {"TEXT"}});
   for (const Json& mark : array_at(*answer, "marks")) {
@@ -39,26 +39,26 @@ void list_marks(const Invocation& invocation, Session& session) {
     table.add({std::to_string(count_at(mark, "id")), time_text(mark), vm.empty() ? "-" : vm,
                text_at(mark, "user"), tags.empty() ? "-" : name_list(tags), text_at(mark, "text")});
   }
-  table.print(session.out());
+  table.print(context.out());
 }
 
-void mark(const Invocation& invocation, Session& session) {
+void mark(const Invocation& invocation, CommandContext& context) {
   if (invocation.list) {
     if (!invocation.text.empty() || !invocation.tags.empty())
-      return session.refuse("--list takes no TEXT and no --tag: see 'qemon mark --help'");
-    return list_marks(invocation, session);
+      return context.refuse("--list takes no TEXT and no --tag: see 'qemon mark --help'");
+    return list_marks(invocation, context);
   }
   if (invocation.text.empty())
-    return session.refuse("what is to be marked? write qemon mark TEXT, or qemon mark --list");
+    return context.refuse("what is to be marked? write qemon mark TEXT, or qemon mark --list");
   Json body;
   body["text"] = invocation.text;
   if (!invocation.vm.empty()) body["vm"] = invocation.vm;
   if (!invocation.tags.empty()) body["tags"] = invocation.tags;
-  const Result<Json> answer = session.client().post("/v1/marks", body);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
+  const Result<Json> answer = context.client().post("/v1/marks", body);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
   const std::string vm = text_at(*answer, "vm");
-  session.out() << (vm.empty() ? "" : printable(vm) + ": ") << "mark " << count_at(*answer, "id")
+  context.out() << (vm.empty() ? "" : printable(vm) + ": ") << "mark " << count_at(*answer, "id")
                 << " made at " << time_text(*answer) << '\n';
 }
 

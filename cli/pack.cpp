@@ -24,11 +24,11 @@ std::string offered(const Json& pack, const Json& vm) {
   return std::to_string(all - missing) + " of " + std::to_string(all);
 }
 
-void list_packs(const Invocation& invocation, Session& session) {
+void list_packs(const Invocation& invocation, CommandContext& context) {
   const std::string query = invocation.vm.empty() ? "" : "?vm=" + percent_encode(invocation.vm);
-  const Result<Json> answer = session.client().get("/v1/packs" + query);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
+  const Result<Json> answer = context.client().get("/v1/packs" + query);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
 
   Table table({{"PACK"}, {"VM"}, {"STATE"}, {"EVENTS", right}, {"METRICS", right}, {"HELP"}});
   std::vector<std::string> notes;
@@ -53,18 +53,18 @@ void list_packs(const Invocation& invocation, Session& session) {
         notes.push_back(vm_name + ": " + name + ": " + note);
     }
   }
-  table.print(session.out());
-  if (!notes.empty()) session.out() << "\nnot offered:\n";
-  for (const std::string& note : notes) session.out() << "  " << printable(note) << '\n';
+  table.print(context.out());
+  if (!notes.empty()) context.out() << "\nnot offered:\n";
+  for (const std::string& note : notes) context.out() << "  " << printable(note) << '\n';
 }
 
-void show_pack(const Invocation& invocation, Session& session) {
+void show_pack(const Invocation& invocation, CommandContext& context) {
   const Result<Json> answer =
-      session.client().get("/v1/packs/" + percent_encode(invocation.packs.front()));
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
+      context.client().get("/v1/packs/" + percent_encode(invocation.packs.front()));
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
 
-  std::ostream& out = session.out();
+  std::ostream& out = context.out();
   out << printable(text_at(*answer, "name")) << ": " << printable(text_at(*answer, "help")) << '\n';
   out << "  file    " << printable(text_at(*answer, "file")) << '\n';
   out << "  events ";
@@ -83,12 +83,12 @@ void show_pack(const Invocation& invocation, Session& session) {
 }
 
 /// What became of the packs on one VM.
-void print_switched(const Json& vm, const std::string& action, Session& session) {
+void print_switched(const Json& vm, const std::string& action, CommandContext& context) {
   const std::string name = text_at(vm, "vm");
   if (const std::string error = text_at(vm, "error"); !error.empty())
-    return session.fail(name + ": " + error);
+    return context.fail(name + ": " + error);
   for (const Json& failed : array_at(vm, "failed")) {
-    session.fail(name + ": not switched " + action + ": " + text_at(failed, "why") + " (" +
+    context.fail(name + ": not switched " + action + ": " + text_at(failed, "why") + " (" +
                  text_at(failed, "name") + ")");
   }
   for (const Json& pack : array_at(vm, "packs")) {
@@ -96,48 +96,50 @@ void print_switched(const Json& vm, const std::string& action, Session& session)
     const Json& missing = array_at(pack, "not_offered");
     const auto metrics = count_at(pack, "metrics");
     if (!missing.empty() && missing.size() >= metrics) {
-      session.fail(name + ": pack " + pack_name + " has no metric for this QEMU: " +
+      context.fail(name + ": pack " + pack_name + " has no metric for this QEMU: " +
                    text_at(missing.front(), "name") + ": " + text_at(missing.front(), "why"));
       continue;
     }
-    if (session.json()) continue;
-    session.out() << printable(name) << ": pack " << printable(pack_name) << ' '
+    if (context.json()) continue;
+    context.out() << printable(name) << ": pack " << printable(pack_name) << ' '
                   << (flag_at(pack, "changed") ? "" : "already ") << action << lease_suffix(pack);
     if (!missing.empty())
-      session.out() << ", without " << missing.size() << " of its " << metrics
+      context.out() << ", without " << missing.size() << " of its " << metrics
                     << " metrics (see qemon pack list)";
-    session.out() << '\n';
+    context.out() << '\n';
   }
   const std::vector<std::string> changed = texts_at(vm, "changed");
-  if (!session.json() && !changed.empty())
-    session.out() << printable(name) << ": " << counted(changed.size(), "event") << ' ' << action
+  if (!context.json() && !changed.empty())
+    context.out() << printable(name) << ": " << counted(changed.size(), "event") << ' ' << action
                   << " (" << name_list(changed) << ")\n";
 }
 
-void switch_packs(const Invocation& invocation, Session& session, const std::string& action) {
+void switch_packs(const Invocation& invocation, CommandContext& context,
+                  const std::string& action) {
   Json body;
   body["action"] = action;
   body["packs"] = invocation.packs;
   add_length(invocation.duration, "for_seconds", body);
   add_sample(invocation.sample, body);
   if (!invocation.vm.empty()) body["vm"] = invocation.vm;
-  const Result<Json> answer = session.client().post("/v1/packs", body);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) session.print(*answer);
+  const Result<Json> answer = context.client().post("/v1/packs", body);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) context.print(*answer);
   const Json& vms = array_at(*answer, "vms");
-  if (vms.empty()) return session.fail("qemond watches no VM: start it with --vm NAME=ADDRESS");
-  for (const Json& vm : vms) print_switched(vm, action, session);
+  if (vms.empty()) return context.fail("qemond watches no VM: start it with --vm NAME=ADDRESS");
+  for (const Json& vm : vms) print_switched(vm, action, context);
 }
 
-void switch_on(const Invocation& invocation, Session& session) {
-  switch_packs(invocation, session, "on");
+void switch_on(const Invocation& invocation, CommandContext& context) {
+  switch_packs(invocation, context, "on");
 }
-void switch_off(const Invocation& invocation, Session& session) {
-  switch_packs(invocation, session, "off");
+void switch_off(const Invocation& invocation, CommandContext& context) {
+  switch_packs(invocation, context, "off");
 }
 
 CLI::App* add_switch_command(CLI::App& pack, const std::string& action, const std::string& help,
-                             Invocation& invocation, void (*command)(const Invocation&, Session&)) {
+                             Invocation& invocation,
+                             void (*command)(const Invocation&, CommandContext&)) {
   CLI::App* const added = pack.add_subcommand(action, help);
   added->add_option("NAME", invocation.packs, "Names of packs")
       ->required()

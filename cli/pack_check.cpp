@@ -9,19 +9,19 @@
 
 namespace qemon::cli {
 
-void check_packs(const Invocation& invocation, Session& session) {
+void check_packs(const Invocation& invocation, CommandContext& context) {
   const auto catalogs = exporters::load_catalogs(invocation.catalogs);
-  if (!catalogs) return session.fail(catalogs.error().detail);
+  if (!catalogs) return context.fail(catalogs.error().detail);
   nlohmann::ordered_json files = nlohmann::ordered_json::array();
   for (const std::string& file : invocation.files) {
     const auto check = exporters::check_pack_file(file, *catalogs);
     files.push_back({{"file", file}, {"mistakes", check.mistakes.lines()}, {"notes", check.notes}});
-    for (const std::string& mistake : check.mistakes.lines()) session.fail_in_file(mistake);
-    if (!check.mistakes.empty() || session.json()) continue;
-    for (const std::string& note : check.notes) session.out() << printable(note) << '\n';
-    session.out() << printable(file) << ": is right\n";
+    for (const std::string& mistake : check.mistakes.lines()) context.fail_in_file(mistake);
+    if (!check.mistakes.empty() || context.json()) continue;
+    for (const std::string& note : check.notes) context.out() << printable(note) << '\n';
+    context.out() << printable(file) << ": is right\n";
   }
-  if (session.json()) session.print({{"files", std::move(files)}});
+  if (context.json()) context.print({{"files", std::move(files)}});
 }
 
 }  // namespace qemon::cli

@@ -12,17 +12,17 @@ namespace qemon::cli {
 
 namespace {
 
-void reload(const Invocation&, Session& session) {
-  const Result<Json> answer = session.client().post("/v1/reload", Json::object());
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) session.print(*answer);
+void reload(const Invocation&, CommandContext& context) {
+  const Result<Json> answer = context.client().post("/v1/reload", Json::object());
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) context.print(*answer);
   const std::vector<std::string> mistakes = texts_at(*answer, "mistakes");
-  for (const std::string& mistake : mistakes) session.fail(mistake);
-  if (!mistakes.empty()) return session.fail("nothing was reloaded: everything stays as it was");
+  for (const std::string& mistake : mistakes) context.fail(mistake);
+  if (!mistakes.empty()) return context.fail("nothing was reloaded: everything stays as it was");
   for (const Json& warning : array_at(*answer, "warnings"))
-    session.fail(text_at(warning, "vm") + ": a metric is left out: " + text_at(warning, "why"));
-  if (!session.json())
-    session.out() << "reloaded: " << counted(count_at(*answer, "packs"), "pack") << '\n';
+    context.fail(text_at(warning, "vm") + ": a metric is left out: " + text_at(warning, "why"));
+  if (!context.json())
+    context.out() << "reloaded: " << counted(count_at(*answer, "packs"), "pack") << '\n';
 }
 
 }  // namespace

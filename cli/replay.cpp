@@ -38,32 +38,33 @@ bool is_file(const std::string& pack) {
 
 /// Loads a pack from its file and returns its name; nothing after telling what is wrong with it.
 std::optional<std::string> load_pack_file(const std::string& path, exporters::PackLibrary& library,
-                                          Session& session) {
+                                          CommandContext& context) {
   exporters::Mistakes mistakes(path);
   if (exporters::load_pack(path, mistakes) == nullptr) {
-    for (const auto& mistake : mistakes.lines()) session.fail_in_file(mistake);
+    for (const auto& mistake : mistakes.lines()) context.fail_in_file(mistake);
     return std::nullopt;
   }
   // Once more, since only the library sees what does not go together with other packs.
   const Result<std::string> added = library.add_file(path);
   if (added) return *added;
-  session.fail_in_file(added.error().detail);
+  context.fail_in_file(added.error().detail);
   return std::nullopt;
 }
 
 /// Loads the packs that are asked for; nothing if one cannot be used, which is told.
-std::optional<TraceReplay::Packs> load_packs(const ReplayOptions& options, Session& session) {
+std::optional<TraceReplay::Packs> load_packs(const ReplayOptions& options,
+                                             CommandContext& context) {
   exporters::PackLibrary library;
   if (!std::ranges::all_of(options.packs, is_file))
     for (const auto& mistake : library.load(exporters::shipped_pack_folder(), {}))
-      session.fail_in_file(mistake);
+      context.fail_in_file(mistake);
   TraceReplay::Packs packs;
   for (const auto& wanted : options.packs) {
-    const auto name = is_file(wanted) ? load_pack_file(wanted, library, session) : wanted;
+    const auto name = is_file(wanted) ? load_pack_file(wanted, library, context) : wanted;
     if (!name) continue;
     const auto pack = library.find(*name);
     if (pack == nullptr) {
-      session.refuse("--pack " + wanted + ": " + library.no_such_pack(wanted));
+      context.refuse("--pack " + wanted + ": " + library.no_such_pack(wanted));
     } else if (std::ranges::find(packs, pack) == packs.end()) {
       packs.push_back(pack);
     }
@@ -72,9 +73,9 @@ std::optional<TraceReplay::Packs> load_packs(const ReplayOptions& options, Sessi
   const auto special = std::ranges::find_if(packs, is_exec_log);
   const auto usual = std::ranges::find_if_not(packs, is_exec_log);
   if (special != packs.end() && usual != packs.end())
-    session.refuse("--pack " + (*special)->name + " cannot be combined with " + (*usual)->name +
+    context.refuse("--pack " + (*special)->name + " cannot be combined with " + (*usual)->name +
                    ", since it reads logs of -d exec and -d cpu: replay them one by one");
-  if (session.status() != 0) return std::nullopt;
+  if (context.status() != 0) return std::nullopt;
   return packs;
 }
 
@@ -92,13 +93,13 @@ std::optional<std::uint64_t> total_size(const std::vector<std::string>& files) {
 }
 
 /// Reads all files; what cannot be read is told. False if there is nothing to show.
-bool read_files(const ReplayOptions& options, TraceReplay& replay, Session& session) {
-  Progress progress(session.terminal(), total_size(options.files));
+bool read_files(const ReplayOptions& options, TraceReplay& replay, CommandContext& context) {
+  Progress progress(context.terminal(), total_size(options.files));
   std::uint64_t done = 0;
   bool opened = false;
   const auto fail = [&](const std::string& line) {
     progress.wipe();
-    session.fail(line);
+    context.fail(line);
   };
   for (const auto& path : options.files) {
     Result<trace::TraceInput> input = trace::TraceInput::open(path);
@@ -149,45 +150,46 @@ std::vector<std::string> useful_packs(const TraceReplay& replay) {
 }
 
 /// What a person should know besides the figures.
-void print_notes(const ReplayOptions& options, const TraceReplay& replay, Session& session) {
-  for (const auto& note : replay.notes()) session.note(note);
-  for (const auto& mistake : replay.pack_mistakes()) session.fail_in_file(mistake);
+void print_notes(const ReplayOptions& options, const TraceReplay& replay, CommandContext& context) {
+  for (const auto& note : replay.notes()) context.note(note);
+  for (const auto& mistake : replay.pack_mistakes()) context.fail_in_file(mistake);
   const auto stats = replay.stats();
   const auto unknown = stats.errors[static_cast<std::size_t>(trace::DecodeError::unknown_line)];
   if (stats.records == 0 && unknown > 0) {
-    session.fail(replay.format() == "exec-log"
+    context.fail(replay.format() == "exec-log"
                      ? "no line is one of -d exec or -d cpu: is this such a log?"
                      : "no line is a record of an event that the catalog knows: is this a trace of "
                        "QEMU? Logs of -d exec and -d cpu need --pack exec-log");
   }
   if (replay.mismatches() > 0)
-    session.note(replay.catalog_path() +
+    context.note(replay.catalog_path() +
                  " is of another QEMU: give the file of the one that wrote the trace with "
                  "--trace-events");
   if (stats.records > 0 && !replay.span() && replay.format() == "log" && !options.packs.empty())
-    session.note("no timestamps in the log: start QEMU with -msg timestamp=on for latencies");
+    context.note("no timestamps in the log: start QEMU with -msg timestamp=on for latencies");
 }
 
-void replay_files(const ReplayOptions& options, const std::string& output, Session& session) {
+void replay_files(const ReplayOptions& options, const std::string& output,
+                  CommandContext& context) {
   if (std::ranges::count(options.files, standard_input) > 1)
-    return session.refuse("- is given more than once, but standard input can be read only once");
-  auto packs = load_packs(options, session);
+    return context.refuse("- is given more than once, but standard input can be read only once");
+  auto packs = load_packs(options, context);
   if (!packs) return;
 
   TraceReplay replay(std::move(*packs), options.trace_events);
   const auto start = std::chrono::steady_clock::now();
-  if (!read_files(options, replay, session)) return;
+  if (!read_files(options, replay, context)) return;
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  print_notes(options, replay, session);
+  print_notes(options, replay, context);
 
   const ReplayReport report(replay, options.vm, seconds.count());
-  if (output == "json") return session.print(report.to_json());
-  if (output == "prometheus") return report.print_prometheus(session.out());
-  report.print_tables(session.out());
+  if (output == "json") return context.print(report.to_json());
+  if (output == "prometheus") return report.print_prometheus(context.out());
+  report.print_tables(context.out());
   if (!options.packs.empty()) return;
   const auto useful = useful_packs(replay);
   if (!useful.empty()) {
-    session.out() << "\nPacks that make metrics of these events: " << name_list(useful)
+    context.out() << "\nPacks that make metrics of these events: " << name_list(useful)
                   << " (add for instance --pack " << useful.front() << ")\n";
   }
 }
@@ -234,8 +236,8 @@ void add_replay_command(CLI::App& app, Invocation& invocation) {
       "Exit status: 0 done, 1 a file could not be read to its end (what was read is shown), "
       "2 wrong usage.");
   replay->callback([&invocation, options] {
-    invocation.command = [options](const Invocation& called, Session& session) {
-      replay_files(*options, called.output, session);
+    invocation.command = [options](const Invocation& called, CommandContext& context) {
+      replay_files(*options, called.output, context);
     };
   });
 }

@@ -20,16 +20,16 @@ namespace qemon::cli {
 namespace {
 
 /// qemond does it.
-void print_answer(const Json& answer, Session& session) {
-  if (session.json()) session.print(answer);
+void print_answer(const Json& answer, CommandContext& context) {
+  if (context.json()) context.print(answer);
   for (const Json& vm : array_at(answer, "vms")) {
     const std::string name = text_at(vm, "vm");
     const std::string error = text_at(vm, "error");
-    if (!error.empty()) session.fail(name + ": " + error);
-    if (session.json()) continue;
+    if (!error.empty()) context.fail(name + ": " + error);
+    if (context.json()) continue;
     const std::size_t ended = array_at(vm, "ended").size();
     if (ended == 0 && array_at(vm, "changed").empty() && !error.empty()) continue;
-    session.out() << printable(name) << ": " << counted(ended, "lease") << " ended" << went_off(vm)
+    context.out() << printable(name) << ": " << counted(ended, "lease") << " ended" << went_off(vm)
                   << '\n';
   }
 }
@@ -65,36 +65,36 @@ Json to_json(const Restoring& restoring) {
   return vm;
 }
 
-void print_restored(const Restoring& restoring, Session& session) {
+void print_restored(const Restoring& restoring, CommandContext& context) {
   const auto& done = restoring.done;
   const std::string& name = restoring.entry.vm;
-  if (!done.error.empty()) return session.fail(name + ": " + done.error);
-  if (!done.note.empty()) session.note(name + ": " + done.note);
-  if (session.json()) return;
-  session.out() << printable(name) << ": ";
+  if (!done.error.empty()) return context.fail(name + ": " + done.error);
+  if (!done.note.empty()) context.note(name + ": " + done.note);
+  if (context.json()) return;
+  context.out() << printable(name) << ": ";
   if (done.gone) {
-    session.out() << "that QEMU is gone, nothing to do\n";
+    context.out() << "that QEMU is gone, nothing to do\n";
     return;
   }
-  session.out() << "as it was found";
+  context.out() << "as it was found";
   if (!done.switched_off.empty())
-    session.out() << ", " << counted(done.switched_off.size(), "event") << " off ("
+    context.out() << ", " << counted(done.switched_off.size(), "event") << " off ("
                   << name_list(done.switched_off) << ")";
-  session.out() << '\n';
+  context.out() << '\n';
 }
 
 /// There is no qemond: its journal says what is to be done.
-void restore_by_journal(const Invocation& invocation, Session& session) {
+void restore_by_journal(const Invocation& invocation, CommandContext& context) {
   if (invocation.runtime_directory.empty())
-    return session.fail(
+    return context.fail(
         "qemond does not run, and where its journal is cannot be told: give --runtime-dir");
   auto journal = daemon::Journal::open_left(invocation.runtime_directory);
   std::vector<std::unique_ptr<Restoring>> all;
   if (!journal && journal.error().code != std::errc::no_such_file_or_directory)
-    return session.fail(journal.error().detail);
+    return context.fail(journal.error().detail);
   if (journal) {
     auto contents = journal->read();
-    for (const auto& refused : contents.refused) session.fail("not restored: " + refused);
+    for (const auto& refused : contents.refused) context.fail("not restored: " + refused);
     for (auto& entry : contents.entries) {
       if (!invocation.vm.empty() && entry.vm != invocation.vm) continue;
       all.push_back(std::make_unique<Restoring>());
@@ -110,23 +110,23 @@ void restore_by_journal(const Invocation& invocation, Session& session) {
       if (!removed) each->done.error = removed.error().detail;
     }
     answer["vms"].push_back(to_json(*each));
-    print_restored(*each, session);
+    print_restored(*each, context);
   }
-  if (session.json()) return session.print(answer);
-  if (all.empty() && session.status() == 0)
-    session.out() << "qemond does not run, and its journal in "
+  if (context.json()) return context.print(answer);
+  if (all.empty() && context.status() == 0)
+    context.out() << "qemond does not run, and its journal in "
                   << printable(invocation.runtime_directory) << " has nothing to restore\n";
 }
 
-void restore(const Invocation& invocation, Session& session) {
+void restore(const Invocation& invocation, CommandContext& context) {
   Json body = Json::object();
   if (!invocation.vm.empty()) body["vm"] = invocation.vm;
-  const Result<Json> answer = session.client().post("/v1/restore", body);
-  if (answer) return print_answer(*answer, session);
+  const Result<Json> answer = context.client().post("/v1/restore", body);
+  if (answer) return print_answer(*answer, context);
   const std::error_code& code = answer.error().code;
   if (code == std::errc::connection_refused || code == std::errc::no_such_file_or_directory)
-    return restore_by_journal(invocation, session);
-  session.fail(answer.error().detail);
+    return restore_by_journal(invocation, context);
+  context.fail(answer.error().detail);
 }
 
 }  // namespace

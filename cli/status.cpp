@@ -133,12 +133,12 @@ void print_vm(std::ostream& out, const Json& vm) {
   for (const std::string& problem : texts_at(vm, "degraded")) print_line(out, "degraded", problem);
 }
 
-void show_status(const Invocation&, Session& session) {
-  const Result<Json> answer = session.client().get("/v1/status");
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
+void show_status(const Invocation&, CommandContext& context) {
+  const Result<Json> answer = context.client().get("/v1/status");
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
 
-  std::ostream& out = session.out();
+  std::ostream& out = context.out();
   out << "qemond " << printable(text_at(*answer, "version"));
   if (count_at(*answer, "pid") != 0) out << ", pid " << count_at(*answer, "pid");
   if (const auto uptime = number_at(*answer, "uptime_seconds"))

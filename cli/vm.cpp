@@ -53,10 +53,10 @@ std::vector<std::string> notes_of(const Json& vm) {
   return notes;
 }
 
-void list_vms(const Invocation&, Session& session) {
-  const Result<Json> answer = session.client().get("/v1/vms");
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
+void list_vms(const Invocation&, CommandContext& context) {
+  const Result<Json> answer = context.client().get("/v1/vms");
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
 
   Table table({{"NAME"},
                {"STATE"},
@@ -74,15 +74,15 @@ void list_vms(const Invocation&, Session& session) {
     table.add(row_of(vm));
     for (std::string& note : notes_of(vm)) notes.push_back(std::move(note));
   }
-  table.print(session.out());
-  if (!notes.empty()) session.out() << '\n';
-  for (const std::string& note : notes) session.out() << printable(note) << '\n';
+  table.print(context.out());
+  if (!notes.empty()) context.out() << '\n';
+  for (const std::string& note : notes) context.out() << printable(note) << '\n';
 }
 
-void release_vm(const Invocation& invocation, Session& session) {
+void release_vm(const Invocation& invocation, CommandContext& context) {
   const Result<double> seconds = parse_seconds(invocation.duration);
   if (!seconds)
-    return session.fail(seconds.error().detail);  // Checked by the parser, so this does not happen.
+    return context.fail(seconds.error().detail);  // Checked by the parser, so this does not happen.
   Json body;
   if (std::floor(*seconds) == *seconds && *seconds < 1e15) {
     body["seconds"] = static_cast<std::uint64_t>(*seconds);
@@ -90,10 +90,10 @@ void release_vm(const Invocation& invocation, Session& session) {
     body["seconds"] = *seconds;
   }
   const Result<Json> answer =
-      session.client().post("/v1/vms/" + percent_encode(invocation.vm) + "/release", body);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
-  session.out() << printable(text_at(*answer, "vm")) << ": monitor released for "
+      context.client().post("/v1/vms/" + percent_encode(invocation.vm) + "/release", body);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
+  context.out() << printable(text_at(*answer, "vm")) << ": monitor released for "
                 << human_seconds(number_at(*answer, "released_for_seconds").value_or(*seconds))
                 << "; qemond takes it back then\n";
 }
@@ -104,22 +104,22 @@ std::string check_duration(const std::string& text) {
   return seconds ? std::string() : seconds.error().detail;
 }
 
-void attach_vm(const Invocation& invocation, Session& session) {
+void attach_vm(const Invocation& invocation, CommandContext& context) {
   Json body;
   body["address"] = invocation.address;
   const Result<Json> answer =
-      session.client().post("/v1/vms/" + percent_encode(invocation.vm) + "/attach", body);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
-  session.out() << printable(invocation.vm) << ": watched, see qemon status\n";
+      context.client().post("/v1/vms/" + percent_encode(invocation.vm) + "/attach", body);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
+  context.out() << printable(invocation.vm) << ": watched, see qemon status\n";
 }
 
-void detach_vm(const Invocation& invocation, Session& session) {
+void detach_vm(const Invocation& invocation, CommandContext& context) {
   const Result<Json> answer =
-      session.client().post("/v1/vms/" + percent_encode(invocation.vm) + "/detach", Json::object());
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
-  session.out() << printable(invocation.vm) << ": no longer watched\n";
+      context.client().post("/v1/vms/" + percent_encode(invocation.vm) + "/detach", Json::object());
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
+  context.out() << printable(invocation.vm) << ": no longer watched\n";
 }
 
 }  // namespace
