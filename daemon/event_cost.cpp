@@ -11,25 +11,25 @@ namespace {
 // alone gets there once in a hundred times.
 constexpr double significant = 3;
 
-struct Figures {
-  double mean = 0;
+struct Mean {
+  double value = 0;
   double squared_error = 0;  // Of the mean.
 };
 
-Figures figures_of(const std::vector<double>& values) {
+Mean mean_of(const std::vector<double>& values) {
   const auto count = static_cast<double>(values.size());
-  Figures figures;
-  for (const double value : values) figures.mean += value / count;
+  Mean mean;
+  for (const double value : values) mean.value += value / count;
   for (const double value : values)
-    figures.squared_error += std::pow(value - figures.mean, 2) / (count * (count - 1));
-  return figures;
+    mean.squared_error += std::pow(value - mean.value, 2) / (count * (count - 1));
+  return mean;
 }
 
 std::optional<double> difference(const std::vector<double>& on, const std::vector<double>& off) {
   if (on.size() < 2 || off.size() < 2) return std::nullopt;
-  const auto with = figures_of(on);
-  const auto without = figures_of(off);
-  const double more = with.mean - without.mean;
+  const auto with = mean_of(on);
+  const auto without = mean_of(off);
+  const double more = with.value - without.value;
   const double error = std::sqrt(with.squared_error + without.squared_error);
   if (more <= 0 || more < significant * error) return std::nullopt;
   return more;
