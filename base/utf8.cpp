@@ -63,4 +63,21 @@ bool is_one_line(std::string_view text) {
   return true;
 }
 
+std::string one_line(std::string_view text, std::size_t bytes_max) {
+  std::string line(text.substr(0, bytes_max));
+  // Do not leave half a UTF-8 character behind the cut.
+  if (text.size() > bytes_max) {
+    while (!line.empty() && (static_cast<unsigned char>(text[line.size()]) & 0xC0) == 0x80) {
+      line.pop_back();
+    }
+    line += "...";
+  }
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  const auto end = line.find_last_not_of(' ');
+  line.resize(end == std::string::npos ? 0 : end + 1);
+  return line;
+}
+
 }  // namespace qemon

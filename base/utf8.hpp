@@ -18,4 +18,8 @@ namespace qemon {
 /// those that reorder what is seen.
 [[nodiscard]] bool is_one_line(std::string_view text);
 
+/// `text` fit for the inside of a one-line message: control characters become blanks, and it is cut
+/// after `bytes_max` bytes.
+[[nodiscard]] std::string one_line(std::string_view text, std::size_t bytes_max = 200);
+
 }  // namespace qemon

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "base/text.hpp"
-#include "qmp/error.hpp"
+#include "base/utf8.hpp"
 
 namespace qemon::daemon {
 
@@ -32,7 +32,7 @@ std::string message_in(const HttpPostAnswer& answer) {
   const auto body = json::parse(answer.body, nullptr, false);
   const auto found = body.is_object() ? body.find("message") : body.end();
   if (!body.is_object() || found == body.end() || !found->is_string()) return {};
-  return qmp::one_line(found->get_ref<const std::string&>());
+  return one_line(found->get_ref<const std::string&>());
 }
 
 /// {"message": "Annotation added", "id": 1}
@@ -232,7 +232,7 @@ AnnotationWriter::Verdict AnnotationWriter::judge(const HttpPostAnswer& answer) 
   }
   std::string cure;
   if (status >= 300 && status < 400 && !answer.location.empty())
-    cure = ": it is at " + qmp::one_line(answer.location);
+    cure = ": it is at " + one_line(answer.location);
   if (status == 404) cure = ": is there a Grafana at " + settings_.url + "?";
   note(std::to_string(status), said + cure);
   return Verdict::failed;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/utf8.hpp"
 #include "qmp/error.hpp"
 #include "qmp/trace_commands.hpp"
 
@@ -42,7 +43,7 @@ std::optional<bool> flag_in(const json& object, std::string_view key) {
 std::string text_in(const json& object, std::string_view key, std::size_t bytes_max) {
   const json* const value = member(object, key);
   if (value == nullptr || !value->is_string()) return {};
-  return qmp::one_line(value->get_ref<const std::string&>(), bytes_max);
+  return one_line(value->get_ref<const std::string&>(), bytes_max);
 }
 
 std::span<const json> entries_of(const json& list) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "base/utf8.hpp"
 #include "daemon/collect_support.hpp"
 #include "qmp/error.hpp"
 #include "qmp/trace_commands.hpp"
@@ -112,7 +113,7 @@ std::optional<CallSite> parse_call_site(std::string_view line) {
   if (object == std::string_view::npos || object == 0) return std::nullopt;
   const std::string_view type = trimmed(line.substr(0, object));
   if (type.empty()) return std::nullopt;
-  return CallSite{qmp::one_line(type), qmp::one_line(place), *wait, *count};
+  return CallSite{one_line(type), one_line(place), *wait, *count};
 }
 
 }  // namespace

@@ -10,13 +10,13 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/utf8.hpp"
 #include "base/version.hpp"
 #include "daemon/control_answers.hpp"
 #include "daemon/switch_annotation.hpp"
 #include "daemon/vm.hpp"
 #include "daemon/vm_json.hpp"
 #include "daemon/vm_request.hpp"
-#include "qmp/error.hpp"
 
 namespace qemon::daemon {
 
@@ -276,8 +276,8 @@ HttpResponse ControlApi::attach(const std::string& name, const HttpRequest& requ
   if (body.is_discarded() || address == body.end() || !address->is_string())
     return refuse(400,
                   "\"address\" must be that of a monitor, for instance unix:/run/vms/web1.qmp");
-  spdlog::info("attach vm={} address={} by={}", qmp::one_line(name),
-               qmp::one_line(address->get_ref<const std::string&>()), to_string(asker_of(request)));
+  spdlog::info("attach vm={} address={} by={}", one_line(name),
+               one_line(address->get_ref<const std::string&>()), to_string(asker_of(request)));
   const auto attached = fleet_.attach(name, address->get<std::string>());
   if (!attached) return refuse(400, attached.error().detail);
   return answer({{"vm", name}, {"address", *address}});

@@ -4,8 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/utf8.hpp"
 #include "daemon/collect_support.hpp"
-#include "qmp/error.hpp"
 
 namespace qemon::daemon {
 
@@ -30,7 +30,7 @@ std::vector<std::string> cause_of(const json& data) {
 }  // namespace
 
 void QmpEventCounters::count(const qmp::Event& event) {
-  add(events_, {told(qmp::one_line(event.name))});
+  add(events_, {told(one_line(event.name))});
   if (event.name == "RESET") {
     add(resets_, cause_of(event.data));
   } else if (event.name == "SHUTDOWN") {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/utf8.hpp"
 #include "qmp/connection.hpp"
 #include "qmp/error.hpp"
 

@@ -5,6 +5,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <charconv>
 
+#include "base/utf8.hpp"
 #include "qmp/error.hpp"
 
 namespace qemon::qmp {

@@ -39,10 +39,6 @@ errc errc_of_class(std::string_view error_class);
 /// will not change by itself.
 bool is_refusal(const Error& error);
 
-/// `text` fit for the inside of a one-line message: control characters become blanks, and it is cut
-/// after `bytes_max` bytes.
-std::string one_line(std::string_view text, std::size_t bytes_max = 200);
-
 }  // namespace qemon::qmp
 
 template <>

@@ -1,5 +1,6 @@
 #include "qmp/framer.hpp"
 
+#include "base/utf8.hpp"
 #include "qmp/error.hpp"
 
 namespace qemon::qmp {

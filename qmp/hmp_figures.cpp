@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "base/utf8.hpp"
 #include "qmp/error.hpp"
 #include "qmp/hmp_table.hpp"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/utf8.hpp"
 #include "qmp/error.hpp"
 #include "qmp/hmp_translation.hpp"
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.hpp"
 #include "qmp/error.hpp"
 
 namespace qemon::qmp {

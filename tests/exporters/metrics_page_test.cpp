@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "base/utf8.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -153,15 +152,6 @@ TEST(MetricsPage, SatisfiesPromtool) {
 
   EXPECT_EQ(status, 0);
   EXPECT_EQ(test::read_file(dir / "out"), "");
-}
-
-TEST(Utf8, KnowsWhatIsValid) {
-  for (const std::string valid : {"a", "\u00e9", "\u20ac", "\U0001F600", "\uD7FF", "\U0010FFFF"})
-    EXPECT_EQ(utf8_length(valid), valid.size()) << valid;
-  for (const std::string invalid :
-       {"", "\x80", "\xC0\xAF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xE2\x82",
-        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xF0\x80\x80\x80"})
-    EXPECT_EQ(utf8_length(invalid), 0U) << testing::PrintToString(invalid);
 }
 
 }  // namespace

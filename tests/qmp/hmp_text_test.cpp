@@ -69,14 +69,5 @@ TEST(TraceEventLines, PassOverEverythingElse) {
   EXPECT_TRUE(parse_trace_event_lines(" : state 1\nname : state 2\nname : state \n\n").empty());
 }
 
-TEST(OneLine, CutsAtACharacterAndRemovesControls) {
-  EXPECT_EQ(one_line("a\nb\x7f"
-                     "c\n"),
-            "a b c");
-  EXPECT_EQ(one_line("abcdef", 3), "abc...");
-  EXPECT_EQ(one_line("ab\xc3\xa4xyz", 3), "ab...");
-  EXPECT_EQ(one_line("\n\n"), "");
-}
-
 }  // namespace
 }  // namespace qemon::qmp
