@@ -2,7 +2,6 @@
 
 #include <grp.h>
 #include <pwd.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,21 +9,6 @@
 namespace qemon::daemon {
 
 namespace {
-
-std::vector<gid_t> read_peer_groups(int socket) {
-  // The kernel says how much room it wants; 65536 groups is its own limit (NGROUPS_MAX).
-  std::vector<gid_t> groups(64);
-  for (;;) {
-    auto bytes = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes) == 0) {
-      groups.resize(bytes / sizeof(gid_t));
-      return groups;
-    }
-    const std::size_t wanted = bytes / sizeof(gid_t);
-    if (errno != ERANGE || wanted <= groups.size()) return {};
-    groups.resize(wanted);
-  }
-}
 
 /// No process is ever in it: it is what setgid() refuses.
 constexpr auto no_group = static_cast<gid_t>(-1);
@@ -51,19 +35,6 @@ std::string only_members_of(const std::vector<NamedGroup>& groups) {
 }
 
 }  // namespace
-
-Result<PeerCredentials> read_peer_credentials(int socket) {
-  ucred credentials{};
-  socklen_t bytes = sizeof credentials;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0)
-    return system_error(errno, "credentials of the peer");
-  PeerCredentials peer;
-  peer.uid = credentials.uid;
-  peer.gid = credentials.gid;
-  peer.pid = credentials.pid;
-  peer.groups = read_peer_groups(socket);
-  return peer;
-}
 
 ControlPolicy make_control_policy(uid_t daemon_uid, const std::vector<std::string>& control_groups,
                                   const std::vector<std::string>& read_groups) {

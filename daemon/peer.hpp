@@ -1,4 +1,4 @@
-// Who is at the other end of a Unix socket, and whether they may control VMs.
+// What the peer of the control socket may do: who controls VMs, and who reads.
 #pragma once
 
 #include <sys/types.h>
@@ -7,21 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "base/result.hpp"
+#include "base/peer_credentials.hpp"
 
 namespace qemon::daemon {
-
-/// A process that connected, as the kernel recorded it at the moment of connecting.
-struct PeerCredentials {
-  uid_t uid = 0;
-  gid_t gid = 0;
-  pid_t pid = 0;
-  std::vector<gid_t>
-      groups;  ///< Supplementary groups; empty where the kernel cannot tell (before Linux 4.13).
-};
-
-/// The credentials of the peer of a connected Unix socket.
-[[nodiscard]] Result<PeerCredentials> read_peer_credentials(int socket);
 
 /// A group of this host, as it is called and as the kernel knows it.
 struct NamedGroup {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "base/peer_credentials.hpp"
 #include "base/result.hpp"
 #include "qmp/endpoint.hpp"
 #include "qmp/types.hpp"
@@ -104,7 +105,8 @@ class Client {
   /// What the monitor said of itself; only after the handshake.
   [[nodiscard]] const Greeting& greeting() const;
   [[nodiscard]] ClientStatistics statistics() const;
-  /// The process at the other end of a Unix socket, if the kernel tells.
+  /// The process at the other end of a Unix socket, if the kernel tells. After `-runas` its user is
+  /// not QEMU's any more (measured on 7.2): look at its threads in /proc for that.
   [[nodiscard]] std::optional<PeerCredentials> peer() const;
 
  private:

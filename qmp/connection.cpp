@@ -41,13 +41,10 @@ bool is_unix_socket(Client::Socket& socket) {
          address.ss_family == AF_UNIX;
 }
 
-std::optional<PeerCredentials> credentials(Client::Socket& socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return std::nullopt;
-  }
-  return PeerCredentials{peer.pid, peer.uid, peer.gid};
+std::optional<PeerCredentials> peer_of(Client::Socket& socket) {
+  auto peer = read_peer_credentials(socket.native_handle());
+  if (!peer) return std::nullopt;
+  return std::move(*peer);
 }
 
 // send(2), with `descriptor` beside the bytes unless it is -1. Never blocks, never raises SIGPIPE.
@@ -96,7 +93,7 @@ Error too_late(bool sent, std::chrono::milliseconds deadline) {
 Connection::Connection(Client::Socket socket, Protocol protocol)
     : socket_(std::move(socket)),
       is_unix_(is_unix_socket(socket_)),
-      peer_(is_unix_ ? credentials(socket_) : std::nullopt),
+      peer_(is_unix_ ? peer_of(socket_) : std::nullopt),
       session_(protocol),
       handshake_timer_(socket_.get_executor()),
       output_bell_(socket_.get_executor()),

@@ -16,6 +16,7 @@
 // is the client's, or errc::command_failed where QEMU reports a failure as text or not at all.
 namespace qemon::qmp {
 
+/// As QEMU's schema has it (qapi/trace.json), and so is TraceEventInfo.
 enum class TraceEventState {
   unavailable,  ///< Known, but compiled out.
   disabled,

@@ -1,8 +1,6 @@
 // What a QMP server tells about itself and by itself: versions, the greeting, QMP events.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <compare>
 #include <nlohmann/json_fwd.hpp>
@@ -33,15 +31,6 @@ struct Event {
   std::string_view name;
   const nlohmann::json& data;  ///< An object; empty when the event carries none.
   std::chrono::system_clock::time_point time;
-};
-
-/// Who is at the other end of a Unix socket, as the kernel recorded it when the peer began to
-/// listen. After `-runas` this is not QEMU's user any more (measured on 7.2): look at its threads
-/// in /proc for that.
-struct PeerCredentials {
-  pid_t pid = 0;  ///< 0 if the process cannot be seen from this pid namespace.
-  uid_t uid = 0;
-  gid_t gid = 0;
 };
 
 }  // namespace qemon::qmp

@@ -100,7 +100,7 @@ class Server {
   }
 
   ParkedDaemon daemon_;
-  daemon::PeerCredentials peer_;
+  PeerCredentials peer_;
   daemon::HttpLimits limits_;
   daemon::HttpStats stats_;
 };
