@@ -52,10 +52,10 @@ MetricFamily empty_family(const Metric& metric) {
   return {};
 }
 
-/// Collects one metric of one VM into its family.
-class Collector {
+/// Adds the samples of one metric of one VM to its family.
+class SampleAdder {
  public:
-  Collector(MetricFamily& family, std::string_view vm, const Metric& metric)
+  SampleAdder(MetricFamily& family, std::string_view vm, const Metric& metric)
       : family_(family), vm_(vm), metric_(metric), scale_(per_shown(metric.shape().unit)) {}
 
   void operator()(const CounterValues& counters) {
@@ -138,7 +138,7 @@ MetricFamily collect(const Engines& engines, const std::string& name, bool error
     } else if (family.type != empty_family(*metric).type) {
       continue;  // Of a pack that changed the metric's kind, and is not in use on this VM.
     }
-    std::visit(Collector(family, of.vm, *metric), metric->values());
+    std::visit(SampleAdder(family, of.vm, *metric), metric->values());
   }
   return family;
 }
