@@ -21,6 +21,7 @@
 namespace qemon::qmp::test {
 namespace {
 
+using qemon::test::run;
 using testing::HasSubstr;
 using testing::StartsWith;
 using namespace std::chrono_literals;
@@ -45,12 +46,7 @@ class RealQemu : public testing::Test {
                                           std::chrono::milliseconds deadline) {
     ClientOptions options;
     options.handshake_deadline = deadline;
-    return qemon::test::run(context, Client::connect(context.get_executor(), endpoint, options));
-  }
-
-  template <typename T>
-  T wait_for(boost::asio::awaitable<T> task) {
-    return qemon::test::run(context, std::move(task));
+    return run(context, Client::connect(context.get_executor(), endpoint, options));
   }
 
   std::size_t entries_in_descriptor_directory() {
@@ -65,7 +61,7 @@ class RealQemu : public testing::Test {
 };
 
 TEST_F(RealQemu, TellsItsIdentity) {
-  const auto identity = wait_for(query_identity(*client));
+  const auto identity = run(context, query_identity(*client));
 
   ASSERT_TRUE(identity) << identity.error().detail;
   EXPECT_GE(identity->version.major, 6);
@@ -80,21 +76,21 @@ TEST_F(RealQemu, TellsItsIdentity) {
 }
 
 TEST_F(RealQemu, ListsAndSwitchesEvents) {
-  const auto all = wait_for(get_event_states(*client, "*"));
+  const auto all = run(context, get_event_states(*client, "*"));
   ASSERT_TRUE(all) << all.error().detail;
   EXPECT_GT(all->size(), 1000U);
 
-  EXPECT_TRUE(wait_for(set_event_state(*client, event_name, true)));
-  auto states = wait_for(get_event_states(*client, event_name));
+  EXPECT_TRUE(run(context, set_event_state(*client, event_name, true)));
+  auto states = run(context, get_event_states(*client, event_name));
   ASSERT_TRUE(states);
   ASSERT_EQ(states->size(), 1U);
   EXPECT_EQ(states->front().state, TraceEventState::enabled);
-  EXPECT_TRUE(wait_for(set_event_state(*client, event_name, false)));
-  states = wait_for(get_event_states(*client, event_name));
+  EXPECT_TRUE(run(context, set_event_state(*client, event_name, false)));
+  states = run(context, get_event_states(*client, event_name));
   EXPECT_EQ(states->front().state, TraceEventState::disabled);
 
-  EXPECT_TRUE(wait_for(get_event_states(*client, "no_such_*"))->empty());
-  const auto unknown = wait_for(set_event_state(*client, "no_such_event", true));
+  EXPECT_TRUE(run(context, get_event_states(*client, "no_such_*"))->empty());
+  const auto unknown = run(context, set_event_state(*client, "no_such_event", true));
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code, errc::command_failed);
   EXPECT_THAT(unknown.error().detail,
@@ -110,16 +106,16 @@ TEST_F(RealQemu, AnswersManyCommandsInFlight) {
                             ++answered;
                           });
   }
-  const auto last = wait_for(client->execute("query-version", nlohmann::json(), 30s));
+  const auto last = run(context, client->execute("query-version", nlohmann::json(), 30s));
 
   EXPECT_TRUE(last);
   EXPECT_EQ(answered, 300);
 }
 
 TEST_F(RealQemu, IsNeverSentWhatIsNotOnTheList) {
-  EXPECT_EQ(wait_for(client->execute("query-nothing", nlohmann::json(), 30s)).error().code,
+  EXPECT_EQ(run(context, client->execute("query-nothing", nlohmann::json(), 30s)).error().code,
             errc::invalid_argument);
-  EXPECT_EQ(wait_for(human_command(*client, "quit")).error().code, errc::invalid_argument);
+  EXPECT_EQ(run(context, human_command(*client, "quit")).error().code, errc::invalid_argument);
 }
 
 TEST_F(RealQemu, ASecondClientIsToldThatTheMonitorIsBusyUntilItIsFree) {
@@ -148,48 +144,48 @@ TEST_F(RealQemu, APrettyPrintingMonitorIsUnderstood) {
   client = std::move(*pretty);
   boost::asio::co_spawn(context, client->run(), [](std::exception_ptr, const Error&) {});
 
-  const auto all = wait_for(get_event_states(*client, "*"));
+  const auto all = run(context, get_event_states(*client, "*"));
 
   ASSERT_TRUE(all) << all.error().detail;
   EXPECT_GT(all->size(), 1000U);
 }
 
 TEST_F(RealQemu, LogsToAPathWithBlanksQuotesAndBackslashes) {
-  const auto backends = wait_for(detect_backends(*client));
+  const auto backends = run(context, detect_backends(*client));
   ASSERT_TRUE(backends) << backends.error().detail;
   if (!backends->log) GTEST_SKIP() << "this QEMU has no log backend";
   const std::string path = qemu->path("a \"b\" c\\n 'd'");
 
-  ASSERT_TRUE(wait_for(set_logfile(*client, path)));
-  ASSERT_TRUE(wait_for(set_event_state(*client, event_name, true)));
-  ASSERT_TRUE(wait_for(human_command(*client, "info name")));
+  ASSERT_TRUE(run(context, set_logfile(*client, path)));
+  ASSERT_TRUE(run(context, set_event_state(*client, event_name, true)));
+  ASSERT_TRUE(run(context, human_command(*client, "info name")));
 
   EXPECT_THAT(qemon::test::read_file(path), HasSubstr(event_name));
 }
 
 TEST_F(RealQemu, ALogfileThatCannotBeOpenedIsAnError) {
-  const auto failed = wait_for(set_logfile(*client, "/no/such/directory/log"));
+  const auto failed = run(context, set_logfile(*client, "/no/such/directory/log"));
 
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, errc::command_failed);
   EXPECT_THAT(failed.error().detail, HasSubstr("No such file or directory"));
-  EXPECT_TRUE(wait_for(set_logfile(*client, "/dev/null")));
+  EXPECT_TRUE(run(context, set_logfile(*client, "/dev/null")));
 }
 
 TEST_F(RealQemu, LogsIntoADescriptorOfOurs) {
-  const auto backends = wait_for(detect_backends(*client));
+  const auto backends = run(context, detect_backends(*client));
   ASSERT_TRUE(backends) << backends.error().detail;
   if (!backends->log) GTEST_SKIP() << "this QEMU has no log backend";
   const std::string path = qemu->path("ours");
   const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   const auto open_before = entries_in_descriptor_directory();
 
-  const auto added = wait_for(add_descriptor(*client, file.get()));
+  const auto added = run(context, add_descriptor(*client, file.get()));
   ASSERT_TRUE(added) << added.error().detail;
-  ASSERT_TRUE(wait_for(set_logfile(*client, "/proc/self/fd/" + std::to_string(added->fd))));
-  ASSERT_TRUE(wait_for(remove_descriptors(*client, added->fdset_id)));
-  ASSERT_TRUE(wait_for(set_event_state(*client, event_name, true)));
-  ASSERT_TRUE(wait_for(human_command(*client, "info name")));
+  ASSERT_TRUE(run(context, set_logfile(*client, "/proc/self/fd/" + std::to_string(added->fd))));
+  ASSERT_TRUE(run(context, remove_descriptors(*client, added->fdset_id)));
+  ASSERT_TRUE(run(context, set_event_state(*client, event_name, true)));
+  ASSERT_TRUE(run(context, human_command(*client, "info name")));
 
   EXPECT_THAT(qemon::test::read_file(path), HasSubstr(event_name));
   EXPECT_EQ(entries_in_descriptor_directory(), open_before + 1);
@@ -202,7 +198,7 @@ TEST_F(RealQemu, TakesTwoDescriptorsSentAtOnce) {
   boost::asio::co_spawn(
       context, add_descriptor(*client, one.get()),
       [&first](std::exception_ptr, Result<AddedDescriptor> result) { first = result; });
-  const auto second = wait_for(add_descriptor(*client, two.get()));
+  const auto second = run(context, add_descriptor(*client, two.get()));
 
   ASSERT_TRUE(first) << first.error().detail;
   ASSERT_TRUE(second) << second.error().detail;
@@ -212,31 +208,31 @@ TEST_F(RealQemu, TakesTwoDescriptorsSentAtOnce) {
 }
 
 TEST_F(RealQemu, WritesATraceFileIfItHasTheSimpleBackend) {
-  const auto backends = wait_for(detect_backends(*client));
+  const auto backends = run(context, detect_backends(*client));
   ASSERT_TRUE(backends) << backends.error().detail;
   if (!backends->simple) GTEST_SKIP() << "this QEMU has no simple backend";
   const std::string path = qemu->path("trace \"1\"");
 
-  ASSERT_TRUE(wait_for(set_trace_file(*client, path)));
+  ASSERT_TRUE(run(context, set_trace_file(*client, path)));
   EXPECT_FALSE(std::filesystem::exists(path));
-  ASSERT_TRUE(wait_for(switch_trace_file(*client, true)));
-  ASSERT_TRUE(wait_for(set_event_state(*client, event_name, true)));
-  ASSERT_TRUE(wait_for(human_command(*client, "info name")));
+  ASSERT_TRUE(run(context, switch_trace_file(*client, true)));
+  ASSERT_TRUE(run(context, set_event_state(*client, event_name, true)));
+  ASSERT_TRUE(run(context, human_command(*client, "info name")));
   const auto before = std::filesystem::file_size(path);
-  ASSERT_TRUE(wait_for(flush_trace_file(*client)));
+  ASSERT_TRUE(run(context, flush_trace_file(*client)));
   EXPECT_GT(std::filesystem::file_size(path), before);
 
-  const auto failed = wait_for(set_trace_file(*client, "/no/such/directory/trace"));
+  const auto failed = run(context, set_trace_file(*client, "/no/such/directory/trace"));
   ASSERT_FALSE(failed);
   EXPECT_THAT(failed.error().detail, HasSubstr("QEMU cannot open \"/no/such/directory/trace\""));
-  EXPECT_TRUE(wait_for(set_trace_file(*client, path)));
-  EXPECT_TRUE(wait_for(switch_trace_file(*client, true)));
-  EXPECT_TRUE(wait_for(switch_trace_file(*client, false)));
+  EXPECT_TRUE(run(context, set_trace_file(*client, path)));
+  EXPECT_TRUE(run(context, switch_trace_file(*client, true)));
+  EXPECT_TRUE(run(context, switch_trace_file(*client, false)));
 }
 
 TEST_F(RealQemu, ItsEndEndsTheSession) {
   ASSERT_EQ(::kill(qemu->pid(), SIGKILL), 0);
-  const auto after = wait_for(client->execute("query-status", nlohmann::json(), 30s));
+  const auto after = run(context, client->execute("query-status", nlohmann::json(), 30s));
 
   ASSERT_FALSE(after);
   EXPECT_EQ(after.error().code, errc::closed);

@@ -9,6 +9,7 @@ namespace qemon::qmp::test {
 namespace {
 
 using nlohmann::json;
+using qemon::test::run;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -24,11 +25,6 @@ class TraceCommands : public ClientTest {
       return answer;
     };
     start(answering(answers));
-  }
-
-  template <typename T>
-  T wait_for(boost::asio::awaitable<T> task) {
-    return qemon::test::run(context, std::move(task));
   }
 
   std::string asked;
@@ -58,7 +54,7 @@ TEST_F(TraceCommands, ReadsEventStates) {
   start_with(nullptr, json::parse(R"([{"vcpu": false, "name": "a", "state": "disabled"},
                                       {"name": "b", "state": "enabled"}, {"name": "c", "state": "unavailable"}])"));
 
-  const auto states = wait_for(get_event_states(*client, "*"));
+  const auto states = run(context, get_event_states(*client, "*"));
 
   ASSERT_TRUE(states) << states.error().detail;
   ASSERT_EQ(states->size(), 3U);
@@ -75,7 +71,7 @@ TEST_F(TraceCommands, RefusesOddEventStates) {
         R"([{"name": "a", "state": "on"}])", R"([{"name": "a", "state": 1}])"}) {
     start_with(nullptr, json::parse(answer));
 
-    const auto states = wait_for(get_event_states(*client, "a"));
+    const auto states = run(context, get_event_states(*client, "a"));
 
     ASSERT_FALSE(states) << answer;
     EXPECT_EQ(states.error().code, errc::protocol);
@@ -88,17 +84,17 @@ TEST_F(TraceCommands, RefusesOddEventStates) {
 TEST_F(TraceCommands, SwitchesOneEvent) {
   start_with(nullptr, json::object());
 
-  EXPECT_TRUE(wait_for(set_event_state(*client, "virtio_notify", true)));
+  EXPECT_TRUE(run(context, set_event_state(*client, "virtio_notify", true)));
 
   EXPECT_EQ(asked, "trace-event-set-state {\"enable\":true,\"name\":\"virtio_notify\"}");
-  EXPECT_EQ(wait_for(set_event_state(*client, "virtio_*", true)).error().code,
+  EXPECT_EQ(run(context, set_event_state(*client, "virtio_*", true)).error().code,
             errc::invalid_argument);
 }
 
 TEST_F(TraceCommands, SaysWhichEventCouldNotBeSwitched) {
   start_with(nullptr, {{"error", "unknown event \"x\""}});
 
-  const auto done = wait_for(set_event_state(*client, "x", false));
+  const auto done = run(context, set_event_state(*client, "x", false));
 
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().detail, "trace event x off: trace-event-set-state: unknown event \"x\"");
@@ -107,21 +103,21 @@ TEST_F(TraceCommands, SaysWhichEventCouldNotBeSwitched) {
 TEST_F(TraceCommands, CleansHumanAnswers) {
   start_with([](const std::string& line) { return json("you said\r\n" + line + "\r\n"); });
 
-  EXPECT_EQ(*wait_for(human_command(*client, "info status")), "you said\ninfo status");
+  EXPECT_EQ(*run(context, human_command(*client, "info status")), "you said\ninfo status");
 }
 
 TEST_F(TraceCommands, SetsAndSwitchesTheTraceFile) {
   start_with(TraceFile());
 
-  EXPECT_TRUE(wait_for(set_trace_file(*client, "/run/t")));
-  EXPECT_FALSE(wait_for(trace_file_status(*client))->on);
-  EXPECT_TRUE(wait_for(switch_trace_file(*client, true)));
-  EXPECT_TRUE(wait_for(set_trace_file(*client, "/run/u")));
-  const auto status = wait_for(trace_file_status(*client));
+  EXPECT_TRUE(run(context, set_trace_file(*client, "/run/t")));
+  EXPECT_FALSE(run(context, trace_file_status(*client))->on);
+  EXPECT_TRUE(run(context, switch_trace_file(*client, true)));
+  EXPECT_TRUE(run(context, set_trace_file(*client, "/run/u")));
+  const auto status = run(context, trace_file_status(*client));
   EXPECT_EQ(status->name, "/run/u");
   EXPECT_TRUE(status->on);
-  EXPECT_TRUE(wait_for(switch_trace_file(*client, false)));
-  EXPECT_TRUE(wait_for(flush_trace_file(*client)));
+  EXPECT_TRUE(run(context, switch_trace_file(*client, false)));
+  EXPECT_TRUE(run(context, flush_trace_file(*client)));
 }
 
 TEST_F(TraceCommands, NoticesThatTheTraceFileCannotBeOpened) {
@@ -129,8 +125,8 @@ TEST_F(TraceCommands, NoticesThatTheTraceFileCannotBeOpened) {
   file.can_open = false;
   start_with(file);
 
-  EXPECT_TRUE(wait_for(set_trace_file(*client, "/nope/t")));
-  const auto done = wait_for(switch_trace_file(*client, true));
+  EXPECT_TRUE(run(context, set_trace_file(*client, "/nope/t")));
+  const auto done = run(context, switch_trace_file(*client, true));
 
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, errc::command_failed);
@@ -145,7 +141,7 @@ TEST_F(TraceCommands, NoticesThatAFileThatWasOnWentOff) {
   file.can_open = false;
   start_with(file);
 
-  const auto done = wait_for(set_trace_file(*client, "/nope/t"));
+  const auto done = run(context, set_trace_file(*client, "/nope/t"));
 
   ASSERT_FALSE(done);
   EXPECT_THAT(done.error().detail, StartsWith("trace file /nope/t: QEMU cannot open \"/nope/t\""));
@@ -157,19 +153,19 @@ TEST_F(TraceCommands, NoticesThatTheTraceFileDidNotChange) {
   file.deaf = true;
   start_with(file);
 
-  EXPECT_THAT(wait_for(set_trace_file(*client, "/t")).error().detail,
+  EXPECT_THAT(run(context, set_trace_file(*client, "/t")).error().detail,
               HasSubstr("still names its trace file \"trace-42\""));
-  EXPECT_THAT(wait_for(switch_trace_file(*client, false)).error().detail,
+  EXPECT_THAT(run(context, switch_trace_file(*client, false)).error().detail,
               HasSubstr("keeps writing"));
 }
 
 TEST_F(TraceCommands, TraceFileNeedsTheSimpleBackend) {
   start_with([](const std::string&) { return json("unknown command: 'trace-file'\r\n"); });
 
-  EXPECT_EQ(wait_for(trace_file_status(*client)).error().code, errc::command_failed);
-  EXPECT_THAT(wait_for(flush_trace_file(*client)).error().detail,
+  EXPECT_EQ(run(context, trace_file_status(*client)).error().code, errc::command_failed);
+  EXPECT_THAT(run(context, flush_trace_file(*client)).error().detail,
               HasSubstr("unknown command: 'trace-file'"));
-  EXPECT_EQ(wait_for(switch_trace_file(*client, true)).error().code, errc::command_failed);
+  EXPECT_EQ(run(context, switch_trace_file(*client, true)).error().code, errc::command_failed);
 }
 
 TEST_F(TraceCommands, DirectsTheLogAndTakesAnyTextForFailure) {
@@ -181,9 +177,9 @@ TEST_F(TraceCommands, DirectsTheLogAndTakesAnyTextForFailure) {
                     : "Error opening logfile /nope: No such file or directory\r\n");
   });
 
-  EXPECT_TRUE(wait_for(set_logfile(*client, "/run/a \"b\"")));
+  EXPECT_TRUE(run(context, set_logfile(*client, "/run/a \"b\"")));
   EXPECT_EQ(said, "logfile \"/run/a \\\"b\\\"\"");
-  const auto failed = wait_for(set_logfile(*client, "/nope"));
+  const auto failed = run(context, set_logfile(*client, "/nope"));
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, errc::command_failed);
   EXPECT_EQ(failed.error().detail,
@@ -194,18 +190,18 @@ TEST_F(TraceCommands, RefusesLogfilesThatQemuWouldMisread) {
   start_with([](const std::string&) -> json { throw std::runtime_error("must not be asked"); });
 
   for (const auto* path : {"", "/run/%d", "/run/100%", "/run/a\nb"}) {
-    EXPECT_EQ(wait_for(set_logfile(*client, path)).error().code, errc::invalid_argument);
+    EXPECT_EQ(run(context, set_logfile(*client, path)).error().code, errc::invalid_argument);
   }
 }
 
 TEST_F(TraceCommands, AddsAndRemovesADescriptor) {
   start_with(nullptr, {{"fdset-id", 2}, {"fd", 16}});
 
-  const auto added = wait_for(add_descriptor(*client, 0));
+  const auto added = run(context, add_descriptor(*client, 0));
   ASSERT_TRUE(added) << added.error().detail;
   EXPECT_EQ(added->fdset_id, 2);
   EXPECT_EQ(added->fd, 16);
-  EXPECT_TRUE(wait_for(remove_descriptors(*client, 2)));
+  EXPECT_TRUE(run(context, remove_descriptors(*client, 2)));
   EXPECT_EQ(asked, "remove-fd {\"fdset-id\":2}");
 }
 
@@ -215,7 +211,7 @@ TEST_F(TraceCommands, RefusesAnOddDescriptor) {
         R"({"fdset-id": "1", "fd": 5})"}) {
     start_with(nullptr, json::parse(answer));
 
-    EXPECT_EQ(wait_for(add_descriptor(*client, 0)).error().code, errc::protocol) << answer;
+    EXPECT_EQ(run(context, add_descriptor(*client, 0)).error().code, errc::protocol) << answer;
     client.reset();
   }
 }
@@ -226,7 +222,7 @@ TEST_F(TraceCommands, DetectsBackendsByAsking) {
                                    : "trace-file on|off|flush|set [arg] -- open, close ...\r\n");
   });
 
-  const auto found = wait_for(detect_backends(*client));
+  const auto found = run(context, detect_backends(*client));
 
   ASSERT_TRUE(found) << found.error().detail;
   EXPECT_TRUE(found->simple);
@@ -240,7 +236,7 @@ TEST_F(TraceCommands, DetectsThatThereIsNoBackend) {
     return json(line == "log help" ? "Log items:\r\nint\r\n" : "unknown command: 'trace-file'\r\n");
   });
 
-  const auto found = wait_for(detect_backends(*client));
+  const auto found = run(context, detect_backends(*client));
 
   ASSERT_TRUE(found);
   EXPECT_FALSE(found->simple || found->log);
@@ -249,7 +245,7 @@ TEST_F(TraceCommands, DetectsThatThereIsNoBackend) {
 TEST_F(TraceCommands, DetectsAQemuWithoutHumanMonitor) {
   start_with(nullptr);
 
-  const auto found = wait_for(detect_backends(*client));
+  const auto found = run(context, detect_backends(*client));
 
   ASSERT_TRUE(found);
   EXPECT_FALSE(found->simple || found->log);
