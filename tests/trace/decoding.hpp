@@ -16,6 +16,7 @@
 namespace qemon::test {
 
 using trace::Catalog;
+using trace::DecodeError;
 using trace::DecoderStats;
 using trace::EventTable;
 using trace::LogDecoder;
@@ -27,6 +28,10 @@ inline std::uint64_t errors(const DecoderStats& stats) {
   std::uint64_t sum = 0;
   for (const std::uint64_t count : stats.errors) sum += count;
   return sum;
+}
+
+inline std::uint64_t errors(const DecoderStats& stats, DecodeError kind) {
+  return stats.errors[static_cast<std::size_t>(kind)];
 }
 
 inline Catalog load_catalog(const std::string& path) {

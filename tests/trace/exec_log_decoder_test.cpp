@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "tests/trace/log_reading.hpp"
+
 namespace qemon::trace {
 namespace {
 
@@ -35,7 +37,7 @@ Kept registers(std::uint64_t pc) {
 }
 
 /// A decoder and what came out of it.
-class Decoding : public RecordSink {
+class Decoding : public test::LogReading<ExecLogDecoder> {
  public:
   void on_record(const Record& record) override {
     Arguments arguments;
@@ -47,23 +49,7 @@ class Decoding : public RecordSink {
   }
   void on_loss(std::uint64_t) override { ADD_FAILURE() << "nothing is ever known to be lost"; }
 
-  /// Gives `bytes` to the decoder as a source would: what it leaves comes again, in front.
-  void feed(std::string_view bytes) {
-    pending += bytes;
-    const std::size_t done = decoder.decode(pending, *this);
-    ASSERT_LE(done, pending.size());
-    pending.erase(0, done);
-  }
-
-  [[nodiscard]] std::uint64_t errors(DecodeError error) const {
-    return decoder.stats().errors[static_cast<std::size_t>(error)];
-  }
-  [[nodiscard]] std::uint64_t unknown() const { return errors(DecodeError::unknown_line); }
-
-  EventTable events;
-  ExecLogDecoder decoder{events};
   std::vector<Kept> records;
-  std::string pending;
 };
 
 // Recorded with QEMU 7.2: qemu-system-x86_64 -accel tcg -d exec,cpu.
@@ -306,15 +292,7 @@ TEST(ExecLogDecoder, CountsEveryOtherLineAsUnknown) {
       std::string("RIP\0=00401000", 13),
       std::string(5000, 'x'),
   };
-  for (const auto& line : lines) {
-    Decoding log;
-
-    log.feed(line + "\n");
-
-    EXPECT_THAT(log.records, IsEmpty()) << line;
-    EXPECT_EQ(log.unknown(), 1u) << line;
-    EXPECT_EQ(log.pending, "") << line;
-  }
+  for (const auto& line : lines) test::expect_to_be_unknown<Decoding>(line);
 }
 
 TEST(ExecLogDecoder, GivesTheSameWhateverThePieces) {
@@ -413,7 +391,7 @@ TEST(ExecLogDecoder, SkipsTheRestOfAnOverlongLine) {
   log.feed("Trace 0: 0x7f01 [0/3/0/0] \n");
 
   EXPECT_THAT(log.records, ElementsAre(block(1), block(2), block(3)));
-  EXPECT_EQ(log.errors(DecodeError::overlong_line), 3u);
+  EXPECT_EQ(log.overlong(), 3u);
   EXPECT_EQ(log.unknown(), 0u);
 }
 
@@ -428,22 +406,7 @@ TEST(ExecLogDecoder, RefusesArgumentsOfRecordsThatAreNotItsOwn) {
 }
 
 TEST(ExecLogDecoder, SurvivesRubbish) {
-  std::uint32_t state = 1;
-  const std::string_view alphabet("Trace 0: 0x[/]RIP=R12pc \n\n\r\0\0\xff", 31);
-  for (int round = 0; round < 200; ++round) {
-    Decoding log;
-    std::size_t newlines = 0;
-    for (int piece = 0; piece < 20; ++piece) {
-      std::string bytes;
-      for (int i = 0; i < 50; ++i) {
-        state = state * 1664525 + 1013904223;
-        bytes += alphabet[(state >> 16) % alphabet.size()];
-        newlines += bytes.back() == '\n';
-      }
-      log.feed(bytes);
-    }
-    EXPECT_LE(log.decoder.stats().records + log.unknown(), newlines);
-  }
+  test::expect_to_survive_rubbish<Decoding>({"Trace 0: 0x[/]RIP=R12pc \n\n\r\0\0\xff", 31});
 }
 
 TEST(ExecLogDecoder, SurvivesEveryCutOfALine) {

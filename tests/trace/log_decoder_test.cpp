@@ -5,6 +5,8 @@
 
 #include <chrono>
 
+#include "tests/trace/log_reading.hpp"
+
 namespace qemon::trace {
 namespace {
 
@@ -38,10 +40,10 @@ Kept plain(std::string event, std::string payload) {
 }
 
 /// A decoder with a table and a catalog, and what came out of it.
-class Decoding : public RecordSink {
+class Decoding : public test::LogReading<LogDecoder> {
  public:
   explicit Decoding(LogDecoderOptions options = {})
-      : catalog(Catalog::parse(catalog_text).value()), decoder(events, options) {
+      : LogReading(options), catalog(Catalog::parse(catalog_text).value()) {
     for (const auto& event : catalog.events()) events.add(event.name);
     events.use_catalog(&catalog);
   }
@@ -52,25 +54,8 @@ class Decoding : public RecordSink {
   }
   void on_loss(std::uint64_t) override {}
 
-  /// Gives `bytes` to the decoder as a source would: what it leaves comes again, in front.
-  void feed(std::string_view bytes) {
-    pending += bytes;
-    const std::size_t done = decoder.decode(pending, *this);
-    ASSERT_LE(done, pending.size());
-    pending.erase(0, done);
-  }
-
-  [[nodiscard]] std::uint64_t errors(DecodeError error) const {
-    return decoder.stats().errors[static_cast<std::size_t>(error)];
-  }
-  [[nodiscard]] std::uint64_t unknown() const { return errors(DecodeError::unknown_line); }
-  [[nodiscard]] std::uint64_t overlong() const { return errors(DecodeError::overlong_line); }
-
   Catalog catalog;
-  EventTable events;
-  LogDecoder decoder;
   std::vector<Kept> records;
-  std::string pending;
 };
 
 TEST(LogDecoder, ReadsLinesWithoutPrefix) {
@@ -181,15 +166,7 @@ TEST(LogDecoder, CountsEveryOtherLineAsUnknown) {
       std::string("one\0a 5", 7),
       std::string(5000, 'x'),
   };
-  for (const auto& line : lines) {
-    Decoding log;
-
-    log.feed(line + "\n");
-
-    EXPECT_THAT(log.records, IsEmpty()) << line;
-    EXPECT_EQ(log.unknown(), 1u) << line;
-    EXPECT_EQ(log.pending, "") << line;
-  }
+  for (const auto& line : lines) test::expect_to_be_unknown<Decoding>(line);
 }
 
 TEST(LogDecoder, TakesANameAtTheEndOfTheLine) {
@@ -375,7 +352,7 @@ TEST(LogDecoder, KnowsNothingWithAnEmptyTable) {
   EXPECT_EQ(decoder.decode("one a 5\n1@1.000000: \n", sink), 21u);
 
   EXPECT_THAT(sink.records, IsEmpty());
-  EXPECT_EQ(decoder.stats().errors[static_cast<std::size_t>(DecodeError::unknown_line)], 2u);
+  EXPECT_EQ(test::errors(decoder.stats(), DecodeError::unknown_line), 2u);
 }
 
 TEST(LogDecoder, TellsNamesOfAllLengthsApart) {
@@ -419,22 +396,7 @@ TEST(LogDecoder, GivesArgumentsByTheCatalogInUse) {
 }
 
 TEST(LogDecoder, SurvivesRubbish) {
-  std::uint32_t state = 1;
-  const std::string_view alphabet("one two porta 12345@.:-TZ[]()'ax\n\n\r\0\0\xff", 39);
-  for (int round = 0; round < 200; ++round) {
-    Decoding log;
-    std::size_t newlines = 0;
-    for (int piece = 0; piece < 20; ++piece) {
-      std::string bytes;
-      for (int i = 0; i < 50; ++i) {
-        state = state * 1664525 + 1013904223;
-        bytes += alphabet[(state >> 16) % alphabet.size()];
-        newlines += bytes.back() == '\n';
-      }
-      log.feed(bytes);
-    }
-    EXPECT_LE(log.decoder.stats().records + log.unknown(), newlines);
-  }
+  test::expect_to_survive_rubbish<Decoding>({"one two porta 12345@.:-TZ[]()'ax\n\n\r\0\0\xff", 39});
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "tests/trace/decoding.hpp"
 #include "tests/trace/recorded.hpp"
 #include "tests/trace/test_catalogs.hpp"
 #include "trace/log_decoder.hpp"
@@ -62,7 +63,7 @@ TEST(LogDecoder, RecoversWhatTheSimpleBackendStoredOfTheSameRecords) {
   Comparer comparer(events, decoder);
   std::set<std::string> seen;
 
-  std::istringstream pairs(test::gunzip(QEMON_TEST_DATA "/paired-7.2.jsonl.gz"));
+  std::istringstream pairs(test::recording("paired-7.2.jsonl.gz"));
   for (std::string text; std::getline(pairs, text);) {
     const auto pair = nlohmann::json::parse(text);
     const auto line = pair["line"].get<std::string>() + "\n";
@@ -74,7 +75,7 @@ TEST(LogDecoder, RecoversWhatTheSimpleBackendStoredOfTheSameRecords) {
   EXPECT_EQ(comparer.records, 2724u);
   EXPECT_EQ(seen.size(), 132u);
   EXPECT_GT(comparer.arguments, 5000u);
-  EXPECT_EQ(decoder.stats().errors[static_cast<std::size_t>(DecodeError::unknown_line)], 0u);
+  EXPECT_EQ(test::errors(decoder.stats(), DecodeError::unknown_line), 0u);
 }
 
 }  // namespace

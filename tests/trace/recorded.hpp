@@ -1,36 +1,28 @@
 // Pieces of the traces in tests/data that were recorded on real QEMU.
 #pragma once
 
-#include <zlib.h>
-
-#include <array>
 #include <cstring>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <string_view>
 
+#include "tests/support/files.hpp"
+#include "tests/support/gunzip.hpp"
 #include "tests/trace/simple_trace.hpp"
 
 namespace qemon::test {
 
-/// The whole content of a file made by gzip; empty if there is none.
-inline std::string gunzip(const std::string& path) {
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
-  std::string content;
-  if (!file) return content;
-  std::array<char, 65536> piece{};
-  for (int n = 0; (n = gzread(file.get(), piece.data(), piece.size())) > 0;)
-    content.append(piece.data(), static_cast<std::size_t>(n));
-  return content;
+/// The whole content of a recording in tests/data, which is compressed there.
+inline std::string recording(const std::string& name) {
+  return gunzip(read_file(QEMON_TEST_DATA "/" + name));
 }
 
 /// A `simple` trace with a header, the mappings that it needs, and so many records of
 /// simple-7.2.bin.gz, from the middle of it. Its catalog is simple-7.2.events.txt.
 inline SimpleTrace recorded_simple(std::size_t count) {
-  static const std::string all = gunzip(QEMON_TEST_DATA "/simple-7.2.bin.gz");
+  static const std::string all = recording("simple-7.2.bin.gz");
   const auto u64_at = [](std::size_t at) {
     std::uint64_t value = 0;
     std::memcpy(&value, all.data() + at, sizeof value);
@@ -66,7 +58,7 @@ inline SimpleTrace recorded_simple(std::size_t count) {
 /// Every `stride`th line of paired-7.2.jsonl.gz: many events, one or a few lines each, with the
 /// thread and the time in front. Its catalog is catalog_excerpt().
 inline std::string recorded_log(std::size_t stride) {
-  std::istringstream pairs(gunzip(QEMON_TEST_DATA "/paired-7.2.jsonl.gz"));
+  std::istringstream pairs(recording("paired-7.2.jsonl.gz"));
   std::string log;
   std::size_t number = 0;
   for (std::string text; std::getline(pairs, text);) {

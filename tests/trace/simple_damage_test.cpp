@@ -6,38 +6,28 @@
 #include <map>
 #include <random>
 
-#include "tests/trace/simple_trace.hpp"
-#include "trace/simple_decoder.hpp"
+#include "tests/trace/decoding.hpp"
 
 namespace qemon::trace {
 namespace {
 
-using test::CollectingSink;
-using test::feed;
+using test::errors;
 using test::Found;
 using test::SimpleTrace;
 using test::string;
 using test::u64s;
 
-std::size_t index(DecodeError error) {
-  return static_cast<std::size_t>(error);
-}
-
-/// Everything that one decoder needs, made anew for each damaged trace.
-struct Decoding {
-  Decoding() { events.use_catalog(&catalog); }
-  Decoding(std::string_view bytes, std::size_t piece) : Decoding() {
-    rest = feed(decoder, sink, bytes, piece);
+/// A damaged trace, decoded.
+struct Decoded : test::Decoding<SimpleDecoder> {
+  Decoded() : Decoding(catalog()) {}
+  Decoded(std::string_view bytes, std::size_t piece) : Decoded() {
+    rest = test::feed(decoder, sink, bytes, piece);
   }
 
-  Catalog catalog = *Catalog::parse(
-      "none(void) \"\"\n"
-      "numbers(int a, uint64_t b) \"a %d b %\"PRIu64\n"
-      "text(const char *s, int n) \"s %s n %d\"\n");
-  EventTable events;
-  SimpleDecoder decoder{events};
-  CollectingSink sink{events, decoder};
-  std::string rest;
+  static const Catalog& catalog() {
+    static const Catalog made = test::made_catalog();
+    return made;
+  }
 };
 
 SimpleTrace head() {
@@ -86,7 +76,7 @@ std::size_t missing(const std::vector<Found>& found, const std::vector<Found>& o
 
 TEST(SimpleDecoderDamage, ForeignBytesAnywhereCostAtMostTheRecordWhoseHeadTheyHit) {
   const auto trace = small_trace();
-  const Decoding intact(trace.bytes, trace.bytes.size());
+  const Decoded intact(trace.bytes, trace.bytes.size());
   const std::vector<std::string> garbage{
       "x",       "garbage",          std::string(8, '\0'),   std::string(100, '\xff'),
       u64s({1}), u64s({0, 0, 1, 1}), std::string(5000, '\0')};
@@ -96,7 +86,7 @@ TEST(SimpleDecoderDamage, ForeignBytesAnywhereCostAtMostTheRecordWhoseHeadTheyHi
     for (std::size_t at = trace.starts[2]; at <= trace.starts.back(); ++at) {
       for (const std::size_t piece : {std::size_t{13}, std::size_t{100'000}}) {
         const std::string what = std::to_string(bytes.size()) + " bytes at " + std::to_string(at);
-        const Decoding run(std::string(trace.bytes).insert(at, bytes), piece);
+        const Decoded run(std::string(trace.bytes).insert(at, bytes), piece);
         const auto& stats = run.decoder.stats();
         // Which record, and how deep in it.
         const auto hit = *std::prev(std::upper_bound(trace.starts.begin(), trace.starts.end(), at));
@@ -106,9 +96,8 @@ TEST(SimpleDecoderDamage, ForeignBytesAnywhereCostAtMostTheRecordWhoseHeadTheyHi
         EXPECT_LE(missing(run.sink.records, intact.sink.records, what, arguments),
                   head_is_hit ? 1U : 0U)
             << what;
-        EXPECT_GE(stats.resyncs + stats.errors[index(DecodeError::unknown_event)], 1U) << what;
-        EXPECT_EQ(stats.errors[index(DecodeError::bad_record)] +
-                      stats.errors[index(DecodeError::bad_mapping)],
+        EXPECT_GE(stats.resyncs + errors(stats, DecodeError::unknown_event), 1U) << what;
+        EXPECT_EQ(errors(stats, DecodeError::bad_record) + errors(stats, DecodeError::bad_mapping),
                   stats.resyncs)
             << what;
         EXPECT_EQ(stats.lost_bytes > 0, stats.resyncs > 0) << what;
@@ -124,7 +113,7 @@ TEST(SimpleDecoderDamage, MissingBytesNeverAddAWrongArgument) {
   auto trace = small_trace();
   const std::size_t last_start = trace.starts.back();
   add_filler(trace);
-  const Decoding intact(trace.bytes, trace.bytes.size());
+  const Decoded intact(trace.bytes, trace.bytes.size());
   for (std::size_t at = trace.starts[2]; at < last_start; ++at) {
     for (const std::size_t count : {1U, 2U, 3U, 7U, 8U, 9U, 16U, 24U, 31U, 32U, 33U, 40U, 48U, 51U,
                                     64U, 80U, 83U, 99U, 131U}) {
@@ -138,7 +127,7 @@ TEST(SimpleDecoderDamage, MissingBytesNeverAddAWrongArgument) {
       if (at != *first &&
           (*last - *first == count || *std::next(last) - *std::next(first) == count))
         continue;
-      const Decoding run(std::string(trace.bytes).erase(at, count), 100'000);
+      const Decoded run(std::string(trace.bytes).erase(at, count), 100'000);
       const auto touched = static_cast<std::size_t>(last - first) + 1;
       EXPECT_LE(missing(run.sink.records, intact.sink.records, what), touched) << what;
     }
@@ -153,7 +142,7 @@ TEST(SimpleDecoderDamage, FlippedBitsNeitherCrashNorStallNorMultiply) {
     for (unsigned flips = 1 + seed % 8; flips > 0; --flips)
       bytes[random() % bytes.size()] ^= static_cast<char>(1U << random() % 8);
 
-    const Decoding run(bytes, 1 + random() % 300);
+    const Decoded run(bytes, 1 + random() % 300);
 
     EXPECT_LE(run.sink.records.size(), 12U) << seed;
     EXPECT_LE(run.rest.size(), decode_bytes_max) << seed;
@@ -168,7 +157,7 @@ TEST(SimpleDecoderDamage, OneFlippedBitCostsAtMostOneRecord) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       std::string bytes = trace.bytes;
       bytes[at] ^= static_cast<char>(1U << bit);
-      const Decoding run(bytes, bytes.size());
+      const Decoded run(bytes, bytes.size());
       EXPECT_GE(run.sink.records.size(), 11 + filler_records) << "byte " << at << " bit " << bit;
     }
   }
@@ -177,7 +166,7 @@ TEST(SimpleDecoderDamage, OneFlippedBitCostsAtMostOneRecord) {
 TEST(SimpleDecoderDamage, ADamagedMappingCostsOnlyItsEvent) {
   const auto trace = small_trace();
   for (std::size_t at = 24; at < trace.starts.front(); ++at) {
-    const Decoding run(std::string(trace.bytes).insert(at, "?!"), 1000);
+    const Decoded run(std::string(trace.bytes).insert(at, "?!"), 1000);
     EXPECT_GE(run.sink.records.size(), 8U) << at;
     EXPECT_GE(run.decoder.stats().resyncs, 1U) << at;
   }
@@ -187,9 +176,9 @@ TEST(SimpleDecoderDamage, NamesThatCannotBeAreBadMappings) {
   auto trace = head();
   trace.mapping(3, "not a name").event(0, 1, "").event(0, 2, "");
 
-  const Decoding run(trace.bytes, trace.bytes.size());
+  const Decoded run(trace.bytes, trace.bytes.size());
 
-  EXPECT_EQ(run.decoder.stats().errors[index(DecodeError::bad_mapping)], 1U);
+  EXPECT_EQ(errors(run.decoder.stats(), DecodeError::bad_mapping), 1U);
   EXPECT_EQ(run.sink.records.size(), 2U);
 }
 
@@ -205,7 +194,7 @@ TEST(SimpleDecoderDamage, AnArgumentThatLooksLikeAMappingIsNotTakenForOne) {
       .event(1, 2, u64s({5, 6}))
       .event(0, 3, "");
 
-  const Decoding run(trace.bytes, trace.bytes.size());
+  const Decoded run(trace.bytes, trace.bytes.size());
 
   ASSERT_EQ(run.sink.records.size(), 3U);
   EXPECT_EQ(run.sink.records[1].event, "numbers");
@@ -220,7 +209,7 @@ TEST(SimpleDecoderDamage, ALengthThatReachesIntoTheNextRecordsDoesNotHideThem) {
       .event(0, 5, "");
   trace.bytes[trace.starts[1] + 24] = 24 + 16 + 40;
 
-  const Decoding run(trace.bytes, trace.bytes.size());
+  const Decoded run(trace.bytes, trace.bytes.size());
 
   EXPECT_EQ(run.sink.records.size(), 5U);
   EXPECT_EQ(run.sink.records.at(1).arguments, std::nullopt);
@@ -235,7 +224,7 @@ TEST(SimpleDecoderDamage, GoesOnWhenTheProcessIdOrTheClockChangesWithoutAHeader)
   trace.event(0, year, "", 11).event(0, year + 1, "", 11);
 
   for (const std::size_t piece : {std::size_t{1}, trace.bytes.size()}) {
-    const Decoding run(trace.bytes, piece);
+    const Decoded run(trace.bytes, piece);
     EXPECT_EQ(run.sink.records.size(), 7U);
     EXPECT_EQ(run.decoder.stats().resyncs, 2U);
   }
@@ -246,7 +235,7 @@ TEST(SimpleDecoderDamage, PassesOverMegabytesOfNothing) {
   trace.event(0, 1, "").event(0, 1, "");
   trace.text(std::string(8 * decode_bytes_max, '\0')).event(0, 2, "").event(0, 3, "");
 
-  const Decoding run(trace.bytes, decode_bytes_max);
+  const Decoded run(trace.bytes, decode_bytes_max);
 
   EXPECT_EQ(run.sink.records.size(), 4U);
   EXPECT_EQ(run.decoder.stats().lost_bytes, 8 * decode_bytes_max);
@@ -268,7 +257,7 @@ TEST(SimpleDecoderDamage, AlwaysMakesProgressWithAFullBuffer) {
                                          (std::uint64_t{4711} << 32U) + 8192};
   auto trace = small_trace();
   while (trace.bytes.size() < 4 * decode_bytes_max) trace.u64(words[random() % words.size()]);
-  Decoding run;
+  Decoded run;
   std::string_view left = trace.bytes;
   while (left.size() >= decode_bytes_max) {
     const auto used = run.decoder.decode(left.substr(0, decode_bytes_max), run.sink);

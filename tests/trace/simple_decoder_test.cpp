@@ -7,12 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/files.hpp"
+#include "tests/trace/decoding.hpp"
 #include "tests/trace/recorded.hpp"
 
 namespace qemon::trace {
 namespace {
 
 using test::CollectingSink;
+using test::errors;
 using test::feed;
 using test::Found;
 using test::SimpleTrace;
@@ -26,10 +28,6 @@ constexpr std::string_view events_text =
     "none(void) \"\"\n"
     "numbers(int a, uint64_t b) \"a %d b %\"PRIu64\n"
     "text(const char *s, int n, char *t) \"s %s n %d t %s\"\n";
-
-std::size_t index(DecodeError error) {
-  return static_cast<std::size_t>(error);
-}
 
 /// A decoder with a catalog of three events, which the file calls 0, 1 and 2.
 class SimpleDecoderTest : public testing::Test {
@@ -151,7 +149,7 @@ TEST_F(SimpleDecoderTest, CountsRecordsWithoutAMappingAsUnknown) {
   decoder.decode(trace.bytes, sink);
 
   EXPECT_EQ(sink.records.size(), 1U);
-  EXPECT_EQ(decoder.stats().errors[index(DecodeError::unknown_event)], 2U);
+  EXPECT_EQ(errors(decoder.stats(), DecodeError::unknown_event), 2U);
   EXPECT_EQ(decoder.stats().resyncs, 0U);
 }
 
@@ -260,7 +258,7 @@ TEST_F(SimpleDecoderTest, StartsAnewAtAHeaderWhereARecordShouldBe) {
 
   EXPECT_EQ(sink.records.size(), 2U);
   EXPECT_EQ(sink.records.at(1).event, "none");
-  EXPECT_EQ(decoder.stats().errors[index(DecodeError::unknown_event)], 1U);
+  EXPECT_EQ(errors(decoder.stats(), DecodeError::unknown_event), 1U);
 }
 
 TEST_F(SimpleDecoderTest, CountsATornRecordThatARestartLeavesBehind) {
@@ -272,7 +270,7 @@ TEST_F(SimpleDecoderTest, CountsATornRecordThatARestartLeavesBehind) {
   decoder.decode(head().bytes, sink);
 
   EXPECT_EQ(decoder.stats().lost_bytes, 45U);
-  EXPECT_EQ(decoder.stats().errors[index(DecodeError::bad_record)], 1U);
+  EXPECT_EQ(errors(decoder.stats(), DecodeError::bad_record), 1U);
   EXPECT_THAT(sink.losses, ElementsAre(0U));
 }
 
@@ -297,7 +295,7 @@ TEST_F(SimpleDecoderTest, RefusesOtherVersionsByteOrdersAndFilesOnceAndSaysWhy) 
       decoder.restart();
       EXPECT_EQ(feed(decoder, sink, bytes + std::string(1000, 'x'), piece), "");
       EXPECT_EQ(decoder.problem(), problem);
-      EXPECT_EQ(decoder.stats().errors[index(DecodeError::bad_header)], ++refused);
+      EXPECT_EQ(errors(decoder.stats(), DecodeError::bad_header), ++refused);
     }
   }
   decoder.restart();
@@ -367,7 +365,7 @@ TEST_F(SimpleDecoderTest, CannotGoOnInAFileOfWhichItNeverSawTheHead) {
 
   EXPECT_EQ(decoder.decode(SimpleTrace().event(1, 3, u64s({3, 4})).bytes, sink), 48U);
   EXPECT_THAT(decoder.problem(), HasSubstr("switch it off and on"));
-  EXPECT_EQ(decoder.stats().errors[index(DecodeError::bad_header)], 1U);
+  EXPECT_EQ(errors(decoder.stats(), DecodeError::bad_header), 1U);
 }
 
 TEST_F(SimpleDecoderTest, SaysWhenAHeadIsNone) {
@@ -387,7 +385,7 @@ TEST_F(SimpleDecoderTest, DoesNotTakeNamesWithoutEnd) {
   EXPECT_EQ(feed(decoder, sink, trace.bytes, decode_bytes_max), "");
 
   EXPECT_EQ(events.size(), 100'000U);
-  EXPECT_EQ(decoder.stats().errors[index(DecodeError::bad_mapping)], 100U);
+  EXPECT_EQ(errors(decoder.stats(), DecodeError::bad_mapping), 100U);
 }
 
 /// Computes what simple-7.2.expected.json holds: sums by argument name, and latencies of virtio-blk
@@ -448,8 +446,7 @@ TEST(SimpleDecoderFixture, FindsInARecordedTraceWhatSimpletracePyFinds) {
   SimpleDecoder decoder(events);
   SummingSink sink(events, decoder);
 
-  const std::string rest =
-      feed(decoder, sink, test::gunzip(QEMON_TEST_DATA "/simple-7.2.bin.gz"), 100'003);
+  const std::string rest = feed(decoder, sink, test::recording("simple-7.2.bin.gz"), 100'003);
 
   EXPECT_EQ(rest, "");
   EXPECT_EQ(sink.total, expected["total"]);
