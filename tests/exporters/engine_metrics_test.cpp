@@ -3,16 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <random>
 #include <set>
 #include <sstream>
 
 #include "tests/exporters/pack_run.hpp"
-#include "tests/support/files.hpp"
-#include "tests/support/temp_dir.hpp"
+#include "tests/exporters/promtool.hpp"
 
 namespace qemon::exporters {
 namespace {
@@ -332,25 +329,15 @@ TEST(EngineMetrics, OfHeatMapsNeverGoBackWhateverHappensDuringAScrape) {
 }
 
 TEST(EngineMetrics, SatisfyPromtool) {
-  const char* const given = std::getenv("QEMON_PROMTOOL");
-  const std::string promtool = given != nullptr ? given : "/usr/bin/promtool";
-  if (std::FILE* file = std::fopen(promtool.c_str(), "r"); file != nullptr) {
-    std::fclose(file);
-  } else {
-    GTEST_SKIP() << promtool << " is not installed (package prometheus)";
-  }
   PackRun run;
   run.use(every_kind);
   run.feed(some_lines);
   run.feed("line nonsense\n");
-  test::TempDir dir;
-  test::write_file(dir / "metrics", run.page());
 
-  const std::string command =
-      promtool + " check metrics < " + (dir / "metrics") + " > " + (dir / "out") + " 2>&1";
-  const int status = std::system(command.c_str());
+  const auto checked = test::check_by_promtool(run.page());
+  if (!checked) GTEST_SKIP() << "promtool is not installed (package prometheus)";
 
-  EXPECT_EQ(status, 0) << test::read_file(dir / "out");
+  EXPECT_EQ(checked->status, 0) << checked->said;
 }
 
 }  // namespace

@@ -3,13 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
-#include "tests/support/files.hpp"
-#include "tests/support/temp_dir.hpp"
+#include "tests/exporters/promtool.hpp"
 
 namespace qemon::exporters {
 namespace {
@@ -129,13 +126,6 @@ TEST(MetricsPage, ReplacesBytesThatAreNotUtf8SoThatOneNameCannotSpoilThePage) {
 }
 
 TEST(MetricsPage, SatisfiesPromtool) {
-  const char* const given = std::getenv("QEMON_PROMTOOL");
-  const std::string promtool = given != nullptr ? given : "/usr/bin/promtool";
-  if (std::FILE* file = std::fopen(promtool.c_str(), "r"); file != nullptr) {
-    std::fclose(file);
-  } else {
-    GTEST_SKIP() << promtool << " is not installed (package prometheus)";
-  }
   auto events =
       counter_family("qemu_trace_events_total", "Records of each trace event.\nAll of them: \\o/");
   add_sample(events, {{"vm", "a\"b\\c\nd\xFF"}, {"event", "virtio_blk_handle_read"}},
@@ -143,15 +133,12 @@ TEST(MetricsPage, SatisfiesPromtool) {
   add_sample(events, {{"vm", "w\u00e9b"}, {"event", "x"}}, 1e300);
   auto lag = gauge_family("qemond_trace_lag_seconds", "How old the newest record is.");
   add_sample(lag, {{"vm", "web1"}}, 0.1);
-  test::TempDir dir;
-  test::write_file(dir / "metrics", serialize(events) + serialize(lag));
 
-  const std::string command =
-      promtool + " check metrics < " + (dir / "metrics") + " > " + (dir / "out") + " 2>&1";
-  const int status = std::system(command.c_str());
+  const auto checked = test::check_by_promtool(serialize(events) + serialize(lag));
+  if (!checked) GTEST_SKIP() << "promtool is not installed (package prometheus)";
 
-  EXPECT_EQ(status, 0);
-  EXPECT_EQ(test::read_file(dir / "out"), "");
+  EXPECT_EQ(checked->status, 0);
+  EXPECT_EQ(checked->said, "");
 }
 
 }  // namespace
