@@ -252,6 +252,8 @@ class Vm {
   void observe(const std::string& listed);
   void observe(std::string_view event_name, bool on);
   boost::asio::awaitable<void> wait(std::chrono::steady_clock::time_point until);
+  /// Of a request that only an attached VM can serve: "is unreachable: no such socket".
+  [[nodiscard]] std::string why_not_attached() const;
   std::shared_ptr<SwitchRequest> ask(std::shared_ptr<SwitchRequest> request);
   bool settle(const SwitchRequest& request, SwitchReport& report);
   bool settle_events_on(const SwitchRequest& request, SwitchReport& report);

@@ -66,8 +66,7 @@ std::shared_ptr<Vm::CostRequest> Vm::ask_for_cost(std::vector<std::string> patte
   request->sample = sample;
   request->finished.expires_at(Clock::time_point::max());
   if (state_ != VmState::attached) {
-    request->report.error =
-        "is " + std::string(to_string(state_)) + (reason_.empty() ? "" : ": " + reason_);
+    request->report.error = why_not_attached();
     request->done = true;
   } else {
     cost_requests_.push_back(request);

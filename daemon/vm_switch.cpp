@@ -36,12 +36,15 @@ constexpr std::uint64_t flows_by_itself_bytes = 65536;
 
 }  // namespace
 
+std::string Vm::why_not_attached() const {
+  return "is " + std::string(to_string(state_)) + (reason_.empty() ? "" : ": " + reason_);
+}
+
 /// Puts a request into the queue, or answers it at once if there is no session.
 std::shared_ptr<Vm::SwitchRequest> Vm::ask(std::shared_ptr<SwitchRequest> request) {
   request->finished.expires_after(request_deadline);
   if (state_ != VmState::attached) {
-    request->report.error =
-        "is " + std::string(to_string(state_)) + (reason_.empty() ? "" : ": " + reason_);
+    request->report.error = why_not_attached();
     request->done = true;
   } else {
     requests_.push_back(request);
