@@ -168,7 +168,8 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
     const auto known = [&](const WantedValue& wanted, Completion& into) {
       const auto socket = wanted.options.find("--socket");
       const bool given = socket != wanted.options.end() && !socket->second.empty();
-      add_known_values(Client(given ? socket->second : default_socket(environment)), wanted, into);
+      add_known_values(ControlClient(given ? socket->second : default_socket(environment)), wanted,
+                       into);
     };
     print_completion(app, argc, argv, known, out);
     return 0;
@@ -191,7 +192,7 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
     invocation.runtime_directory = default_runtime_directory(environment);
   const std::string path =
       invocation.socket.empty() ? default_socket(environment) : invocation.socket;
-  CommandContext context(Client(path), invocation.output == "json", out, err,
+  CommandContext context(ControlClient(path), invocation.output == "json", out, err,
                          environment.err_is_terminal);
   invocation.command(invocation, context);
   out.flush();

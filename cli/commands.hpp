@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "cli/client.hpp"
+#include "cli/control_client.hpp"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): the library calls itself so.
 class App;
@@ -21,7 +21,7 @@ namespace qemon::cli {
 /// What a command works with while it runs, and what it has found so far.
 class CommandContext {
  public:
-  CommandContext(Client client, bool json, std::ostream& out, std::ostream& err,
+  CommandContext(ControlClient client, bool json, std::ostream& out, std::ostream& err,
                  bool err_is_terminal = false)
       : client_(std::move(client)),
         json_(json),
@@ -29,7 +29,7 @@ class CommandContext {
         err_(err),
         err_is_terminal_(err_is_terminal) {}
 
-  [[nodiscard]] const Client& client() const { return client_; }
+  [[nodiscard]] const ControlClient& client() const { return client_; }
   [[nodiscard]] bool json() const { return json_; }
   [[nodiscard]] std::ostream& out() { return out_; }
   /// Standard error if it is a terminal, for showing progress; otherwise nullptr.
@@ -51,7 +51,7 @@ class CommandContext {
   void print(const nlohmann::ordered_json& answer);
 
  private:
-  Client client_;
+  ControlClient client_;
   bool json_;
   std::ostream& out_;
   std::ostream& err_;

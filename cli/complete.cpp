@@ -24,7 +24,7 @@ constexpr std::size_t kinds_of_qemu_max = 8;
 /// Asks as long as there is time; an empty object afterwards, and for whatever goes wrong.
 class Names {
  public:
-  Names(const Client& client, const WantedValue& wanted, Completion& into)
+  Names(const ControlClient& client, const WantedValue& wanted, Completion& into)
       : client_(client), wanted_(wanted), into_(into) {}
 
   void add_vms() {
@@ -114,7 +114,7 @@ class Names {
     into_.candidates.push_back({word, help});
   }
 
-  const Client& client_;
+  const ControlClient& client_;
   const WantedValue& wanted_;
   Completion& into_;
   const Clock::time_point end_ = Clock::now() + answer_max;
@@ -122,7 +122,7 @@ class Names {
 
 }  // namespace
 
-void add_known_values(const Client& client, const WantedValue& wanted, Completion& into) {
+void add_known_values(const ControlClient& client, const WantedValue& wanted, Completion& into) {
   const std::string group = wanted.commands.empty() ? "" : wanted.commands.front();
   const std::string command = wanted.commands.empty() ? "" : wanted.commands.back();
   Names names(client, wanted, into);

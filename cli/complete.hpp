@@ -2,12 +2,12 @@
 #pragma once
 
 #include "base/completion.hpp"
-#include "cli/client.hpp"
+#include "cli/control_client.hpp"
 
 namespace qemon::cli {
 
 /// Adds the names of VMs, events, packs and leases. Whoever presses a key waits for it, so it takes
 /// half a second at most; without an answer there is nothing to offer, and nothing is said.
-void add_known_values(const Client& client, const WantedValue& wanted, Completion& into);
+void add_known_values(const ControlClient& client, const WantedValue& wanted, Completion& into);
 
 }  // namespace qemon::cli

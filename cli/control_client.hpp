@@ -1,4 +1,4 @@
-// Client: asks qemond over its control socket and waits for the answer.
+// ControlClient: asks qemond over its control socket and waits for the answer.
 #pragma once
 
 #include <chrono>
@@ -11,18 +11,19 @@ namespace qemon::cli {
 
 /// One connection per request. Errors are complete sentences for the user: what failed, where, and
 /// the cure.
-class Client {
+class ControlClient {
  public:
   /// `answer_max` is generous, because switching events waits for the monitors of all VMs.
-  explicit Client(std::string path, std::chrono::milliseconds answer_max = std::chrono::seconds(60))
+  explicit ControlClient(std::string path,
+                         std::chrono::milliseconds answer_max = std::chrono::seconds(60))
       : path_(std::move(path)), answer_max_(answer_max) {}
 
   [[nodiscard]] Result<nlohmann::ordered_json> get(const std::string& target) const;
   [[nodiscard]] Result<nlohmann::ordered_json> post(const std::string& target,
                                                     const nlohmann::ordered_json& body) const;
   /// Another one, that waits longer for its answers.
-  [[nodiscard]] Client patient(std::chrono::milliseconds answer_max) const {
-    return Client(path_, answer_max);
+  [[nodiscard]] ControlClient patient(std::chrono::milliseconds answer_max) const {
+    return ControlClient(path_, answer_max);
   }
 
  private:

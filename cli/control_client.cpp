@@ -1,4 +1,4 @@
-#include "cli/client.hpp"
+#include "cli/control_client.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -143,16 +143,16 @@ Error refusal(unsigned status, const Json& answer) {
 
 }  // namespace
 
-Result<Json> Client::get(const std::string& target) const {
+Result<Json> ControlClient::get(const std::string& target) const {
   return request("GET", target, "");
 }
 
-Result<Json> Client::post(const std::string& target, const Json& body) const {
+Result<Json> ControlClient::post(const std::string& target, const Json& body) const {
   return request("POST", target, body.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
-Result<Json> Client::request(const char* method, const std::string& target,
-                             const std::string& body) const {
+Result<Json> ControlClient::request(const char* method, const std::string& target,
+                                    const std::string& body) const {
   const Result<UniqueFd> fd = connect(path_, std::min(connect_max, answer_max_));
   if (!fd) return fd.error();
   http::request<http::string_body> message;

@@ -1,4 +1,4 @@
-#include "cli/client.hpp"
+#include "cli/control_client.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -35,7 +35,7 @@ void expect_failure(const std::string& socket, const std::string& line) {
   EXPECT_EQ(outcome.err, line + "\n");
 }
 
-TEST(Client, SaysHowToStartADaemonThatDoesNotRun) {
+TEST(ControlClient, SaysHowToStartADaemonThatDoesNotRun) {
   const test::TempDir dir;
   const std::string path = dir / "s";
   expect_failure(
@@ -50,13 +50,13 @@ TEST(Client, SaysHowToStartADaemonThatDoesNotRun) {
                 ": Connection refused: start it with 'systemctl start qemond' or give --socket");
 }
 
-TEST(Client, RefusesAPathThatIsNoSocketPath) {
+TEST(ControlClient, RefusesAPathThatIsNoSocketPath) {
   const std::string path(200, 'x');
   expect_failure(path, "qemon: cannot reach qemond at " + path +
                            ": the path of a socket has 1 to 107 bytes: give another --socket");
 }
 
-TEST(Client, SaysWhatToDoWithoutPermission) {
+TEST(ControlClient, SaysWhatToDoWithoutPermission) {
   const test::TempDir dir;
   const std::string path = dir / "s";
   const UniqueFd listener = bind_socket(path);
@@ -74,34 +74,34 @@ TEST(Client, SaysWhatToDoWithoutPermission) {
                              ": Permission denied: add yourself to group qemon or use sudo\n");
 }
 
-TEST(Client, GivesUpOnADaemonThatDoesNotAnswer) {
+TEST(ControlClient, GivesUpOnADaemonThatDoesNotAnswer) {
   const test::TempDir dir;
   const std::string path = dir / "s";
   const UniqueFd listener = bind_socket(path);
   ASSERT_EQ(::listen(listener.get(), 1), 0);
 
-  const auto answer = Client(path, std::chrono::milliseconds(50)).get("/v1/status");
+  const auto answer = ControlClient(path, std::chrono::milliseconds(50)).get("/v1/status");
 
   ASSERT_FALSE(answer.has_value());
   EXPECT_EQ(answer.error().detail,
             "no answer from qemond at " + path + " within 50 ms: look at 'journalctl -u qemond'");
 }
 
-TEST(Client, ShowsTheDaemonsRefusal) {
+TEST(ControlClient, ShowsTheDaemonsRefusal) {
   FakeDaemon daemon;
   daemon.answer("GET /v1/status", 503, R"({"error":"qemond is stopping"})");
 
   expect_failure(daemon.path(), "qemon: qemond is stopping");
 }
 
-TEST(Client, EscapesWhatTheDaemonSays) {
+TEST(ControlClient, EscapesWhatTheDaemonSays) {
   FakeDaemon daemon;
   daemon.answer("GET /v1/status", 500, "{\"error\":\"bad \\u001b[31mname\\nx\"}");
 
   expect_failure(daemon.path(), "qemon: bad \\x1b[31mname\\nx");
 }
 
-TEST(Client, AddsTheCureToARefusalForLackOfPermission) {
+TEST(ControlClient, AddsTheCureToARefusalForLackOfPermission) {
   FakeDaemon daemon;
   daemon.answer("GET /v1/status", 403, R"({"error":"you may not control VMs"})");
   expect_failure(daemon.path(),
@@ -111,7 +111,7 @@ TEST(Client, AddsTheCureToARefusalForLackOfPermission) {
   expect_failure(daemon.path(), "qemon: no: use sudo");
 }
 
-TEST(Client, ShowsTheStatusOfARefusalWithoutText) {
+TEST(ControlClient, ShowsTheStatusOfARefusalWithoutText) {
   FakeDaemon daemon;
   for (const char* const body : {"", "<html>", "[]", R"({"error":1})"}) {
     daemon.answer("GET /v1/status", 502, body);
@@ -119,7 +119,7 @@ TEST(Client, ShowsTheStatusOfARefusalWithoutText) {
   }
 }
 
-TEST(Client, RecognizesThatAnAnswerIsNotQemonds) {
+TEST(ControlClient, RecognizesThatAnAnswerIsNotQemonds) {
   FakeDaemon daemon;
   const std::string line = "qemon: the answer from " + daemon.path() +
                            " is not qemond's: give its control socket with --socket";
@@ -131,7 +131,7 @@ TEST(Client, RecognizesThatAnAnswerIsNotQemonds) {
   expect_failure(daemon.path(), line);
 }
 
-TEST(Client, NoticesAnAnswerThatBreaksOff) {
+TEST(ControlClient, NoticesAnAnswerThatBreaksOff) {
   const std::string whole = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{}";
   for (std::size_t length = 1; length <= whole.size(); ++length) {
     FakeDaemon daemon;
@@ -142,11 +142,11 @@ TEST(Client, NoticesAnAnswerThatBreaksOff) {
   }
 }
 
-TEST(Client, ReadsAnswersOfManyMegabytes) {
+TEST(ControlClient, ReadsAnswersOfManyMegabytes) {
   FakeDaemon daemon;
   daemon.answer("GET /v1/big", 200, "{\"x\":\"" + std::string(20'000'000, 'x') + "\"}");
 
-  const auto answer = Client(daemon.path()).get("/v1/big");
+  const auto answer = ControlClient(daemon.path()).get("/v1/big");
 
   ASSERT_TRUE(answer.has_value()) << answer.error().detail;
   EXPECT_EQ(answer->at("x").get<std::string>().size(), 20'000'000U);
