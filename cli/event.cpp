@@ -139,12 +139,7 @@ std::set<std::string> known_patterns(const Invocation& invocation, const Json& v
 
 void switch_events(const Invocation& invocation, CommandContext& context,
                    const std::string& action) {
-  Json body;
-  body["action"] = action;
-  body["patterns"] = invocation.patterns;
-  add_length(invocation.duration, "for_seconds", body);
-  add_sample(invocation.sample, body);
-  if (!invocation.vm.empty()) body["vm"] = invocation.vm;
+  const Json body = switch_request(invocation, action, "patterns", invocation.patterns);
   const Result<Json> answer = context.client().post("/v1/events", body);
   if (!answer) return context.fail(answer.error().detail);
 

@@ -2,7 +2,6 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -20,10 +19,6 @@ namespace {
 
 constexpr auto right = Table::Align::right;
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 std::string words(const std::vector<std::string>& list) {
   std::string text;
   for (const std::string& word : list) text += (text.empty() ? "" : " ") + word;
@@ -32,7 +27,7 @@ std::string words(const std::vector<std::string>& list) {
 
 std::string started_text(const Json& experiment) {
   const auto started = number_at(experiment, "started");
-  return started ? clock_text(*started, now()) : "-";
+  return started ? clock_text(*started) : "-";
 }
 
 void list_experiments(const Invocation&, CommandContext& context) {

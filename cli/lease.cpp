@@ -2,7 +2,6 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -17,10 +16,6 @@ namespace qemon::cli {
 namespace {
 
 constexpr auto right = Table::Align::right;
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 std::string who(const Json& lease) {
   std::string text = text_at(lease, "user");
@@ -47,7 +42,7 @@ void list_leases(const Invocation& invocation, CommandContext& context) {
       what += ", sampled " + sample;
     table.add({std::to_string(count_at(lease, "id")), text_at(lease, "vm"), what,
                std::to_string(array_at(lease, "events").size()), who(lease),
-               since ? clock_text(*since, now()) : "-", until});
+               since ? clock_text(*since) : "-", until});
   }
   table.print(context.out());
 }

@@ -35,6 +35,16 @@ std::string local_time(double seconds, const char* format) {
   return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
 }
 
+/// Adds the member `sample` to a request: how, or null for off; nothing if `sample` is empty.
+void add_sample(const std::string& sample, Json& body) {
+  if (sample.empty()) return;
+  body["sample"] = nullptr;
+  const auto sampling = parse_sampling(sample);
+  if (!sampling) return;
+  body["sample"] = {{"on_seconds", static_cast<double>(sampling->on.count()) / 1000},
+                    {"period_seconds", static_cast<double>(sampling->period.count()) / 1000}};
+}
+
 }  // namespace
 
 void add_for_option(CLI::App& command, Invocation& invocation, const std::string& help) {
@@ -68,13 +78,15 @@ void add_sample_option(CLI::App& command, Invocation& invocation, const std::str
       ->check(CLI::Validator(check, ""));
 }
 
-void add_sample(const std::string& sample, Json& body) {
-  if (sample.empty()) return;
-  body["sample"] = nullptr;
-  const auto sampling = parse_sampling(sample);
-  if (!sampling) return;
-  body["sample"] = {{"on_seconds", static_cast<double>(sampling->on.count()) / 1000},
-                    {"period_seconds", static_cast<double>(sampling->period.count()) / 1000}};
+Json switch_request(const Invocation& invocation, const std::string& action,
+                    const std::string& kind, const std::vector<std::string>& names) {
+  Json body;
+  body["action"] = action;
+  body[kind] = names;
+  add_length(invocation.duration, "for_seconds", body);
+  add_sample(invocation.sample, body);
+  if (!invocation.vm.empty()) body["vm"] = invocation.vm;
+  return body;
 }
 
 std::string sample_text(const Json& object) {
@@ -93,11 +105,14 @@ std::string clock_text(double seconds, double now) {
   return local_time(seconds, today ? "%T" : "%F %T");
 }
 
+std::string clock_text(double seconds) {
+  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+  return clock_text(seconds, now.count());
+}
+
 std::string until_text(const Json& lease) {
   const auto until = number_at(lease, "until");
-  if (!until) return forever;
-  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
-  return clock_text(*until, now.count());
+  return until ? clock_text(*until) : forever;
 }
 
 std::string lease_suffix(const Json& answer) {

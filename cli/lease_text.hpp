@@ -1,8 +1,9 @@
-// How leases are written: their length in a request, their end in an answer.
+// How leases are written: what a request asks for, and their end in an answer.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "cli/fields.hpp"
 
@@ -25,14 +26,17 @@ void add_length(const std::string& duration, const std::string& name, Json& body
 void add_sample_option(CLI::App& command, Invocation& invocation, const std::string& help,
                        bool off);
 
-/// Adds the member `sample` to a request: how, or null for off; nothing if `sample` is empty.
-void add_sample(const std::string& sample, Json& body);
+/// A request to switch `names` `action` (on or off), as the invocation says; `kind` is what their
+/// member is called.
+[[nodiscard]] Json switch_request(const Invocation& invocation, const std::string& action,
+                                  const std::string& kind, const std::vector<std::string>& names);
 
 /// "20ms/1s"; empty for what is not sampled.
 [[nodiscard]] std::string sample_text(const Json& object);
 
 /// "15:04:05" of today, "2026-11-25 15:04:05" of another day; `seconds` since 1970, local time.
 [[nodiscard]] std::string clock_text(double seconds, double now);
+[[nodiscard]] std::string clock_text(double seconds);
 
 /// When a lease ends: as clock_text, or "forever".
 [[nodiscard]] std::string until_text(const Json& lease);

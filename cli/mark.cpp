@@ -1,7 +1,6 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -17,13 +16,9 @@ namespace {
 
 constexpr auto right = Table::Align::right;
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 std::string time_text(const Json& mark) {
   const auto time = number_at(mark, "time");
-  return time ? clock_text(*time, now()) : "-";
+  return time ? clock_text(*time) : "-";
 }
 
 void list_marks(const Invocation& invocation, CommandContext& context) {

@@ -116,12 +116,7 @@ void print_switched(const Json& vm, const std::string& action, CommandContext& c
 
 void switch_packs(const Invocation& invocation, CommandContext& context,
                   const std::string& action) {
-  Json body;
-  body["action"] = action;
-  body["packs"] = invocation.packs;
-  add_length(invocation.duration, "for_seconds", body);
-  add_sample(invocation.sample, body);
-  if (!invocation.vm.empty()) body["vm"] = invocation.vm;
+  const Json body = switch_request(invocation, action, "packs", invocation.packs);
   const Result<Json> answer = context.client().post("/v1/packs", body);
   if (!answer) return context.fail(answer.error().detail);
   if (context.json()) context.print(*answer);
