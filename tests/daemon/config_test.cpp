@@ -145,37 +145,33 @@ TEST(Config, TellsWhatIsWrongWithABudget) {
 
 constexpr const char* vm_option = "web1=unix:/run/vms/web1.qmp";
 
-TEST(ConfigCheck, TellsTheMistakesOfPacksWithFileLineAndCure) {
-  const test::TempDir directory;
-  const auto catalog = directory / "trace-events-all";
+/// qemond --check with a pack, in `folder`, that reads this argument of an event.
+Outcome check_pack_that_reads(std::string_view argument, const test::TempDir& folder) {
+  const auto catalog = folder / "trace-events-all";
   test::write_file(catalog, "runstate_set(int current, int next) \"%d %d\"\n");
-  const auto folder = directory.path().string();
-  test::write_file(
-      directory / "states.yaml",
-      "version: 1\npack: states\nhelp: States.\nmetrics:\n"
-      "  - gauge: my_state\n    help: Now.\n    events: runstate_set\n    value: nxt\n");
+  test::write_file(folder / "states.yaml",
+                   "version: 1\npack: states\nhelp: States.\nmetrics:\n"
+                   "  - gauge: my_state\n    help: Now.\n    events: runstate_set\n    value: " +
+                       std::string(argument) + "\n");
+  return parse({"--vm", vm_option, "--runtime-dir", "/run/q", "--pack-dir", folder.path().c_str(),
+                "--trace-events", catalog.c_str(), "--check"});
+}
 
-  const auto outcome = parse({"--vm", vm_option, "--runtime-dir", "/run/q", "--pack-dir",
-                              folder.c_str(), "--trace-events", catalog.c_str(), "--check"});
+TEST(ConfigCheck, TellsTheMistakesOfPacksWithFileLineAndCure) {
+  const test::TempDir folder;
+
+  const auto outcome = check_pack_that_reads("nxt", folder);
 
   EXPECT_EQ(outcome.parsed.exit_status, 2);
-  EXPECT_EQ(outcome.errors, "qemond: " + folder +
+  EXPECT_EQ(outcome.errors, "qemond: " + folder.path().string() +
                                 "/states.yaml:8: value: event runstate_set has no argument "
                                 "\"nxt\": did you mean next? It has current, next\n");
 }
 
 TEST(ConfigCheck, IsContentWithPacksThatAreRight) {
-  const test::TempDir directory;
-  const auto catalog = directory / "trace-events-all";
-  test::write_file(catalog, "runstate_set(int current, int next) \"%d %d\"\n");
-  const auto folder = directory.path().string();
-  test::write_file(
-      directory / "states.yaml",
-      "version: 1\npack: states\nhelp: States.\nmetrics:\n"
-      "  - gauge: my_state\n    help: Now.\n    events: runstate_set\n    value: next\n");
+  const test::TempDir folder;
 
-  const auto outcome = parse({"--vm", vm_option, "--runtime-dir", "/run/q", "--pack-dir",
-                              folder.c_str(), "--trace-events", catalog.c_str(), "--check"});
+  const auto outcome = check_pack_that_reads("next", folder);
 
   EXPECT_EQ(outcome.parsed.exit_status, 0);
   EXPECT_EQ(outcome.errors, "");
