@@ -3,7 +3,8 @@
 #include <array>
 #include <tuple>
 
-#include "tests/fuzz/trace_witness.hpp"
+#include "tests/fuzz/noting_sink.hpp"
+#include "tests/fuzz/packs.hpp"
 #include "trace/exec_log_decoder.hpp"
 #include "trace/log_decoder.hpp"
 
@@ -24,7 +25,7 @@ struct TraceRun {
   trace::EventTable events;
   trace::LogDecoder decoder;
   exporters::Engine engine{events};
-  TraceWitness witness{&engine};
+  NotingSink sink{&engine};
 };
 
 struct ExecRun {
@@ -41,15 +42,15 @@ struct ExecRun {
   trace::EventTable events;
   trace::ExecLogDecoder decoder{events};
   exporters::Engine engine{events};
-  TraceWitness witness{&engine};
+  NotingSink sink{&engine};
 };
 
 template <typename Run>
 void check(const Run& run) {
   const auto& stats = run.decoder.stats();
-  require(stats.records == run.witness.records(), "every record is counted");
+  require(stats.records == run.sink.records(), "every record is counted");
   require(run.engine.counters().records() == stats.records, "the engine counts every record");
-  require(run.witness.losses() == 0 && stats.resyncs == 0, "nothing is lost of a log");
+  require(run.sink.losses() == 0 && stats.resyncs == 0, "nothing is lost of a log");
 }
 
 /// Decodes `text` at once and in pieces, which must come to the same.
@@ -57,23 +58,22 @@ template <typename Run>
 void compare(std::string_view text, bool mid_line, Choices& choices) {
   Run whole(mid_line);
   whole.use_packs();
-  const std::size_t left = decode_at_once(whole.decoder, text, whole.witness);
+  const std::size_t left = decode_at_once(whole.decoder, text, whole.sink);
   check(whole);
   require_sound_metrics(whole.engine);
 
   Run pieces(mid_line);
-  const std::size_t left_of_pieces =
-      decode_in_pieces(pieces.decoder, text, pieces.witness, choices);
+  const std::size_t left_of_pieces = decode_in_pieces(pieces.decoder, text, pieces.sink, choices);
   check(pieces);
   require(to_text(whole.decoder.stats()) == to_text(pieces.decoder.stats()),
           "pieces give the same figures");
-  require(whole.witness.notes() == pieces.witness.notes(), "pieces give the same records");
+  require(whole.sink.notes() == pieces.sink.notes(), "pieces give the same records");
   require(left == left_of_pieces, "pieces leave as much over");
 
   if (left > 0 && choices.below(1024) == 0) {
-    require_progress(whole.decoder, text.substr(text.size() - left), whole.witness);
+    require_progress(whole.decoder, text.substr(text.size() - left), whole.sink);
     whole.decoder.restart();
-    std::ignore = decode_at_once(whole.decoder, text, whole.witness);
+    std::ignore = decode_at_once(whole.decoder, text, whole.sink);
     check(whole);
   }
 }

@@ -8,7 +8,8 @@
 #include "exporters/pack.hpp"
 #include "exporters/pack_check.hpp"
 #include "exporters/yaml_document.hpp"
-#include "tests/fuzz/trace_witness.hpp"
+#include "tests/fuzz/fuzz.hpp"
+#include "tests/fuzz/packs.hpp"
 #include "trace/exec_log_decoder.hpp"
 #include "trace/log_decoder.hpp"
 

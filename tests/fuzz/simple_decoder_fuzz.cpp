@@ -4,7 +4,8 @@
 #include <numeric>
 #include <tuple>
 
-#include "tests/fuzz/trace_witness.hpp"
+#include "tests/fuzz/noting_sink.hpp"
+#include "tests/fuzz/packs.hpp"
 #include "trace/simple_decoder.hpp"
 #include "trace/simple_format.hpp"
 
@@ -25,13 +26,13 @@ struct Run {
   /// What must hold after `bytes` bytes were given.
   void check(std::size_t bytes) {
     const auto& stats = decoder.stats();
-    require(stats.records == witness.records(), "every record is counted");
+    require(stats.records == sink.records(), "every record is counted");
     require(engine.counters().records() == stats.records, "the engine counts every record");
     require(stats.records * trace::simple::event_head_bytes <= bytes,
             "no more records than there is room for");
     require(stats.lost_bytes <= bytes, "no more bytes are lost than were given");
-    require(stats.resyncs <= witness.losses(), "the sink is told of every resync");
-    require(stats.dropped_events == witness.lost_events(), "the sink is told of every drop");
+    require(stats.resyncs <= sink.losses(), "the sink is told of every resync");
+    require(stats.dropped_events == sink.lost_events(), "the sink is told of every drop");
     require(decoder.mismatches() <= stats.records, "mismatches are records");
     require(decoder.problem().find('\n') == std::string::npos, "a problem is told in one line");
     require_sound_metrics(engine);
@@ -45,7 +46,7 @@ struct Run {
   trace::EventTable events;
   trace::SimpleDecoder decoder;
   exporters::Engine engine{events};
-  TraceWitness witness{&engine};
+  NotingSink sink{&engine};
 };
 
 void run(std::string_view bytes) {
@@ -57,31 +58,30 @@ void run(std::string_view bytes) {
 
   Run whole(options);
   whole.use_packs();
-  const std::size_t left = decode_at_once(whole.decoder, bytes, whole.witness);
+  const std::size_t left = decode_at_once(whole.decoder, bytes, whole.sink);
   whole.check(bytes.size());
 
   Run pieces(options);
-  const std::size_t left_of_pieces =
-      decode_in_pieces(pieces.decoder, bytes, pieces.witness, choices);
+  const std::size_t left_of_pieces = decode_in_pieces(pieces.decoder, bytes, pieces.sink, choices);
   pieces.check(bytes.size());
   // Where bytes are damaged, what can be seen of those that follow makes a difference.
   if (whole.undamaged()) {
     require(to_text(whole.decoder.stats()) == to_text(pieces.decoder.stats()),
             "pieces give the same figures");
-    require(whole.witness.notes() == pieces.witness.notes(), "pieces give the same records");
+    require(whole.sink.notes() == pieces.sink.notes(), "pieces give the same records");
     require(left == left_of_pieces, "pieces leave as much over");
   }
   if (left > 0 && choices.below(1024) == 0)
-    require_progress(whole.decoder, bytes.substr(bytes.size() - left), whole.witness);
+    require_progress(whole.decoder, bytes.substr(bytes.size() - left), whole.sink);
 
   // As somebody's own file is followed: its head first, then from somewhere on.
   Run joined(options);
   if (joined.decoder.read_head(bytes.substr(0, choices.below(bytes.size() + 1)))) {
     const auto rest = bytes.substr(choices.below(bytes.size() + 1));
-    std::ignore = decode_in_pieces(joined.decoder, rest, joined.witness, choices);
+    std::ignore = decode_in_pieces(joined.decoder, rest, joined.sink, choices);
     joined.check(rest.size());
     joined.decoder.restart();
-    std::ignore = decode_at_once(joined.decoder, bytes, joined.witness);
+    std::ignore = decode_at_once(joined.decoder, bytes, joined.sink);
     joined.check(rest.size() + bytes.size());
   }
 }
