@@ -8,7 +8,6 @@ namespace qemon::test {
 namespace {
 
 using testing::HasSubstr;
-using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
 class Collectors : public OnQemu {
  protected:
@@ -20,10 +19,6 @@ class Collectors : public OnQemu {
       options.arguments.insert(options.arguments.end(), {"--collector", each});
     }
     return options;
-  }
-  static bool becomes(const Qemond& daemon, std::string_view name, Labels labels, double value) {
-    const auto wanted = series(name, labels);
-    return wait_until([&] { return daemon.scrape().get(wanted) == value; });
   }
 };
 ON_EACH_QEMU(Collectors);

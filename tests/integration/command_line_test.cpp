@@ -13,9 +13,6 @@ using testing::Not;
 class CommandLine : public OnQemu {};
 ON_EACH_QEMU(CommandLine);
 
-constexpr const char* read_event = "virtio_blk_handle_read";
-constexpr const char* write_event = "virtio_blk_handle_write";
-
 /// Failed, with one line on standard error.
 void expect_one_line_failure(const Finished& finished) {
   EXPECT_EQ(finished.status, (ExitStatus{1, 0})) << finished.out << finished.err;

@@ -14,9 +14,6 @@ namespace {
 class Destinations : public OnQemu {};
 ON_EACH_QEMU(Destinations);
 
-constexpr const char* read_event = "virtio_blk_handle_read";
-constexpr const char* complete_event = "virtio_blk_req_complete";
-
 /// Nothing was taken out of the file: no holes, which would read as NUL bytes.
 void expect_untouched(const std::string& path, ino_t inode) {
   EXPECT_EQ(file_facts(path).inode, inode);

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <filesystem>
+
 namespace qemon::test {
 
 OnQemu::OnQemu() {
@@ -20,6 +22,15 @@ QemondOptions OnQemu::watching(std::initializer_list<std::pair<std::string, std:
   return options;
 }
 
+std::vector<std::string> OnQemu::journal_files() const {
+  std::vector<std::string> files;
+  for (const auto& file : std::filesystem::directory_iterator(directory / "run/journal"))
+    // A hidden one was not finished, and is nobody's.
+    if (file.path().extension() == ".json" && !file.path().filename().string().starts_with('.'))
+      files.push_back(file.path().string());
+  return files;
+}
+
 std::string build_label(const testing::TestParamInfo<QemuBuild>& info) {
   return info.param.label;
 }
@@ -31,6 +42,11 @@ double enabled_metric(const Qemond& daemon, std::string_view vm, std::string_vie
 
 double up_metric(const Qemond& daemon, std::string_view vm) {
   return daemon.scrape().get(series("qemu_up", {{"vm", vm}})).value_or(-1);
+}
+
+bool becomes(const Qemond& daemon, std::string_view name, Labels labels, double value) {
+  const auto wanted = series(name, labels);
+  return wait_until([&] { return daemon.scrape().get(wanted) == value; });
 }
 
 // Without a QEMU there is no instance of any suite; this says so instead of a silent success.

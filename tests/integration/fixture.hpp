@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "tests/support/daemon.hpp"
 #include "tests/support/qemu.hpp"
@@ -12,6 +13,11 @@
 #include "tests/support/wait.hpp"
 
 namespace qemon::test {
+
+/// Events of the disk of the test guest.
+inline constexpr const char* read_event = "virtio_blk_handle_read";
+inline constexpr const char* write_event = "virtio_blk_handle_write";
+inline constexpr const char* complete_event = "virtio_blk_req_complete";
 
 /// Base of the suites. Everything is in `directory`; a VM in `directory / NAME`.
 class OnQemu : public testing::TestWithParam<QemuBuild> {
@@ -26,6 +32,10 @@ class OnQemu : public testing::TestWithParam<QemuBuild> {
       std::initializer_list<std::pair<std::string, std::string>> vms);
 
   [[nodiscard]] std::string home() const { return directory.path().string(); }
+
+  /// The paths of qemond's journal, one for each VM that something of qemond's is in. Throws if it
+  /// has made no journal yet.
+  [[nodiscard]] std::vector<std::string> journal_files() const;
 
   TempDir directory;
 };
@@ -44,5 +54,8 @@ double enabled_metric(const Qemond& daemon, std::string_view vm, std::string_vie
 
 /// The metric qemu_up, or -1 where there is none.
 double up_metric(const Qemond& daemon, std::string_view vm);
+
+/// True once the series has the value; false if it has another one at the deadline.
+bool becomes(const Qemond& daemon, std::string_view name, Labels labels, double value);
 
 }  // namespace qemon::test

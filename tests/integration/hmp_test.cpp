@@ -11,9 +11,6 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-constexpr const char* read_event = "virtio_blk_handle_read";
-constexpr const char* write_event = "virtio_blk_handle_write";
-constexpr const char* complete_event = "virtio_blk_req_complete";
 constexpr const char* uuid = "12345678-1234-1234-1234-123456789abc";
 
 class HumanMonitor : public OnQemu {

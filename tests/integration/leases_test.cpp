@@ -19,10 +19,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr const char* read_event = "virtio_blk_handle_read";
-constexpr const char* write_event = "virtio_blk_handle_write";
-constexpr const char* complete_event = "virtio_blk_req_complete";
-
 /// The events that are on, as QEMU says.
 std::set<std::string> events_on(Qemu& vm) {
   std::set<std::string> on;
@@ -35,23 +31,14 @@ nlohmann::json leases_of(const Qemond& daemon) {
   return nlohmann::json::parse(http_get(daemon.control_socket(), "/v1/leases").body).at("leases");
 }
 
-/// What `qemon` was asked to do must have been done.
-std::string done(const Finished& finished) {
-  if (finished.status != ExitStatus{}) throw std::runtime_error(finished.out + finished.err);
-  return finished.out;
-}
-
 class LeasesOn : public OnQemu {
  protected:
   /// The journal's entries.
   [[nodiscard]] std::vector<nlohmann::json> journal() const {
     std::vector<nlohmann::json> entries;
-    const std::filesystem::path folder(directory / "run/journal");
-    if (!std::filesystem::exists(folder)) return entries;
-    for (const auto& file : std::filesystem::directory_iterator(folder))
-      // A hidden one was not finished, and is nobody's.
-      if (file.path().extension() == ".json" && !file.path().filename().string().starts_with('.'))
-        entries.push_back(nlohmann::json::parse(read_file(file.path().string())));
+    if (!std::filesystem::exists(directory / "run/journal")) return entries;
+    for (const auto& file : journal_files())
+      entries.push_back(nlohmann::json::parse(read_file(file)));
     return entries;
   }
   /// Whether the first lease has ended by itself, for whoever looked too late.

@@ -15,8 +15,6 @@ class Lifecycle : public OnQemu {
 };
 ON_EACH_QEMU(Lifecycle);
 
-constexpr const char* read_event = "virtio_blk_handle_read";
-
 TEST_P(Lifecycle, AttachesToAVmThatComesLater) {
   const Qemond daemon(home(), watching({{"vm", address_of("vm")}}));
   EXPECT_TRUE(daemon.wait_for_state("vm", "unreachable"));

@@ -12,8 +12,6 @@ using testing::HasSubstr;
 class MetricsPage : public OnQemu {};
 ON_EACH_QEMU(MetricsPage);
 
-constexpr const char* read_event = "virtio_blk_handle_read";
-
 /// A tool named by an environment variable, else by PATH.
 std::optional<std::string> tool(const char* variable, const std::string& name) {
   const char* value = std::getenv(variable);

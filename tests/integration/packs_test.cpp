@@ -10,7 +10,6 @@ namespace qemon::test {
 namespace {
 
 using testing::HasSubstr;
-using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
 class Packs : public OnQemu {
  protected:
@@ -20,12 +19,6 @@ class Packs : public OnQemu {
     names.insert(names.begin(), {"pack", action});
     const auto done = daemon.qemon(names);
     ASSERT_EQ(done.status, ExitStatus{}) << done.err;
-  }
-
-  /// True once the series has the value.
-  static bool becomes(const Qemond& daemon, std::string_view name, Labels labels, double value) {
-    const auto wanted = series(name, labels);
-    return wait_until([&] { return daemon.scrape().get(wanted) == value; });
   }
 
   /// The options of watching(vm), with packs from a folder of the test's own.

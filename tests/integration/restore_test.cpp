@@ -17,25 +17,12 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr const char* read_event = "virtio_blk_handle_read";
-constexpr const char* write_event = "virtio_blk_handle_write";
-constexpr const char* complete_event = "virtio_blk_req_complete";
-
 class Restore : public OnQemu {
  protected:
   /// Without any qemond.
   [[nodiscard]] Finished restore(std::vector<std::string> arguments = {}) const {
     arguments.insert(arguments.begin(), {"restore", "--runtime-dir", directory / "run"});
     return run_qemon(home(), directory / "control", arguments);
-  }
-
-  /// The files of the journal.
-  [[nodiscard]] std::vector<std::string> journal() const {
-    std::vector<std::string> files;
-    for (const auto& file : std::filesystem::directory_iterator(directory / "run/journal"))
-      if (file.path().extension() == ".json" && !file.path().filename().string().starts_with('.'))
-        files.push_back(file.path().string());
-    return files;
   }
 };
 ON_EACH_QEMU(Restore);
@@ -95,7 +82,7 @@ TEST_P(Restore, WorksWithoutQemond) {
   if (vm.has_simple_backend()) {
     EXPECT_EQ(vm.monitor().human("trace-file"), trace_file);
   }
-  EXPECT_THAT(journal(), IsEmpty());
+  EXPECT_THAT(journal_files(), IsEmpty());
   EXPECT_THAT(restore().out, HasSubstr("nothing to restore"));
 }
 
@@ -116,7 +103,7 @@ TEST_P(Restore, WorksOverAHumanMonitorToo) {
   EXPECT_EQ(restored.status, ExitStatus{}) << restored.err;
   EXPECT_FALSE(vm.monitor().event_enabled(read_event));
   EXPECT_TRUE(vm.monitor().event_enabled(complete_event));
-  EXPECT_THAT(journal(), IsEmpty());
+  EXPECT_THAT(journal_files(), IsEmpty());
   EXPECT_TRUE(std::filesystem::is_empty(directory / "run/trace"));
 }
 
@@ -171,7 +158,7 @@ TEST_P(Restore, SaysWhichMonitorIsOutOfReachAndDoesTheOthers) {
   EXPECT_THAT(restored.err, AllOf(HasSubstr("qemon: busy: "), HasSubstr("another client holds")));
   EXPECT_FALSE(vm.monitor().event_enabled(read_event));
   EXPECT_TRUE(busy.monitor().event_enabled(read_event));
-  EXPECT_EQ(journal().size(), 1U);
+  EXPECT_EQ(journal_files().size(), 1U);
   other.reset();
   EXPECT_EQ(restore({"--vm", "busy"}).status, ExitStatus{});
   EXPECT_FALSE(busy.monitor().event_enabled(read_event));
@@ -194,7 +181,7 @@ TEST_P(Restore, DoesNothingToAQemuThatTookTheOthersPlace) {
   EXPECT_EQ(restored.status, ExitStatus{}) << restored.err;
   EXPECT_THAT(restored.out, HasSubstr("that QEMU is gone"));
   EXPECT_TRUE(vm->monitor().event_enabled(read_event));
-  EXPECT_THAT(journal(), IsEmpty());
+  EXPECT_THAT(journal_files(), IsEmpty());
 }
 
 TEST_P(Restore, NamesAJournalThatCannotBeReadAndDoesTheRest) {

@@ -15,19 +15,11 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-constexpr const char* read_event = "virtio_blk_handle_read";
-
 class SamplingOf : public OnQemu {};
 ON_EACH_QEMU(SamplingOf);
 
 double of_read_event(const Metrics& metrics, const char* name) {
   return metrics.get(series(name, {{"vm", "vm"}, {"event", read_event}})).value_or(0);
-}
-
-/// What `qemon` was asked to do must have been done.
-std::string done(const Finished& finished) {
-  if (finished.status != ExitStatus{}) throw std::runtime_error(finished.out + finished.err);
-  return finished.out;
 }
 
 TEST_P(SamplingOf, ASteadyLoadEstimatesWhatTheVmItselfCounts) {

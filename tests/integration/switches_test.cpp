@@ -10,10 +10,6 @@ namespace {
 class Switches : public OnQemu {};
 ON_EACH_QEMU(Switches);
 
-constexpr const char* read_event = "virtio_blk_handle_read";
-constexpr const char* write_event = "virtio_blk_handle_write";
-constexpr const char* complete_event = "virtio_blk_req_complete";
-
 TEST_P(Switches, AreAsTheyWereWhenTheDaemonHasEnded) {
   for (const int signal : {SIGTERM, SIGINT}) {
     Qemu vm(GetParam(), directory / "vm");

@@ -119,8 +119,7 @@ std::uint16_t free_port() {
   return ReservedPort().number();
 }
 
-std::string series(std::string_view name,
-                   std::initializer_list<std::pair<std::string_view, std::string_view>> labels) {
+std::string series(std::string_view name, Labels labels) {
   std::string written;
   for (const auto& [label, value] : labels) {
     written += std::string(label) + "=\"" + std::string(value) + "\",";

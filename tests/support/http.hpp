@@ -31,11 +31,11 @@ inline HttpResponse http_get(const std::string& address, std::string_view target
 /// took, and cannot take a socket.
 std::uint16_t free_port();
 
+using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
 /// The name of one series as Metrics knows it: `name{a="1",b="2"}` with its labels in alphabetical
 /// order.
-std::string series(
-    std::string_view name,
-    std::initializer_list<std::pair<std::string_view, std::string_view>> labels = {});
+std::string series(std::string_view name, Labels labels = {});
 
 /// The samples in the Prometheus text format. Throws std::runtime_error at the first line that is
 /// none.

@@ -145,6 +145,11 @@ const std::string& Process::errors_from_pipe() {
   }
 }
 
+std::string done(const Finished& finished) {
+  if (finished.status != ExitStatus{}) throw std::runtime_error(finished.out + finished.err);
+  return finished.out;
+}
+
 Finished run_program(const std::vector<std::string>& command, const std::string& directory,
                      std::chrono::milliseconds deadline) {
   static std::atomic<int> runs = 0;

@@ -79,6 +79,10 @@ struct Finished {
   std::string err;
 };
 
+/// The output of a program that must have done what it was asked to; otherwise throws with what it
+/// said.
+std::string done(const Finished& finished);
+
 /// Runs a program to its end, with its output in files of `directory`; throws when it has not ended
 /// at the deadline.
 Finished run_program(const std::vector<std::string>& command, const std::string& directory,
