@@ -162,6 +162,7 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   add_experiment_commands(app, invocation);
   add_mark_command(app, invocation);
   add_restore_command(app, invocation);
+  add_plugin_commands(app, invocation);
   add_reload_command(app, invocation);
 
   if (wants_completion(argc, argv)) {

@@ -80,6 +80,7 @@ struct Invocation {
   std::vector<std::string> metrics;  ///< Names or patterns.
   std::string plot;                  ///< A file to draw into.
   std::string axis;                  ///< What to draw over.
+  std::string level;                 ///< Of a TCG plugin.
   std::string text;                  ///< Of a mark.
   std::vector<std::string> tags;
   bool list = false;
@@ -107,6 +108,7 @@ void add_experiment_start_command(CLI::App& experiment, Invocation& invocation);
 void add_experiment_compare_command(CLI::App& experiment, Invocation& invocation);
 void add_mark_command(CLI::App& app, Invocation& invocation);
 void add_restore_command(CLI::App& app, Invocation& invocation);
+void add_plugin_commands(CLI::App& app, Invocation& invocation);
 void add_reload_command(CLI::App& app, Invocation& invocation);
 
 /// What `qemon pack check` does; needs no daemon.

@@ -1,15 +1,18 @@
 # What every target of the project shares: warnings, sanitizers, include root, and the two helpers that define libraries and programs.
 
-add_library(qemon_options INTERFACE)
-target_include_directories(qemon_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(qemon_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+add_library(qemon_warnings INTERFACE)
+target_compile_options(qemon_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
 # GCC 12 sees overlapping copies in `"literal" + string` when it optimises: its bug 105651, mended in 13.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(qemon_options INTERFACE -Wno-restrict)
+  target_compile_options(qemon_warnings INTERFACE -Wno-restrict)
 endif()
 if(QEMON_WARNINGS_AS_ERRORS)
-  target_compile_options(qemon_options INTERFACE -Werror)
+  target_compile_options(qemon_warnings INTERFACE -Werror)
 endif()
+
+add_library(qemon_options INTERFACE)
+target_link_libraries(qemon_options INTERFACE qemon_warnings)
+target_include_directories(qemon_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(qemon_options INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ALL_NO_LIB
   $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)

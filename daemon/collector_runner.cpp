@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/plugin_level.hpp"
 #include "qmp/error.hpp"
 
 namespace qemon::daemon {
@@ -59,6 +60,11 @@ void CollectorRunner::configure(const std::map<std::string, CollectorSettings>& 
       entry.due = Clock::now();
     }
   }
+}
+
+Result<void> CollectorRunner::switch_plugin_level(const std::string& path, std::uint32_t wanted,
+                                                  std::optional<BootClock::time_point> until) {
+  return daemon::switch_plugin_level(path, wanted, until, changed_.plugin_level, write_journal_);
 }
 
 void CollectorRunner::begin_session(std::shared_ptr<const std::set<std::string>> commands,

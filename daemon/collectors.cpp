@@ -11,6 +11,7 @@
 #include "daemon/collect_process.hpp"
 #include "daemon/collect_replay.hpp"
 #include "daemon/collect_sync_profile.hpp"
+#include "daemon/collect_tcg_plugin.hpp"
 #include "daemon/collect_threads.hpp"
 #include "daemon/collector.hpp"
 
@@ -29,6 +30,7 @@ std::vector<Collector> make_collectors() {
   collectors.push_back(process_collector());
   collectors.push_back(replay_collector());
   collectors.push_back(sync_profile_collector());
+  collectors.push_back(tcg_plugin_collector());
   collectors.push_back(threads_collector());
   return collectors;
 }

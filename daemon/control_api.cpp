@@ -89,6 +89,10 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
     co_return post ? attach(path[2], request) : wrong_method("POST");
   if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "detach")
     co_return post ? detach(path[2], request) : wrong_method("POST");
+  if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "plugin") {
+    if (get) co_return show_plugin(path[2], request);
+    co_return post ? switch_plugin(path[2], request) : wrong_method("GET, POST");
+  }
   co_return refuse(404, "qemond " + std::string(version) + " knows no " + request.path +
                             ": qemon and qemond are probably of different versions");
 }

@@ -35,6 +35,14 @@ json to_json(const JournaledLease& lease) {
   return object;
 }
 
+json to_json(const std::optional<JournaledPluginLevel>& level) {
+  if (!level) return nullptr;
+  return {{"path", level->path},
+          {"found", level->found},
+          {"wanted", level->wanted},
+          {"until", level->until ? json(nanoseconds(*level->until)) : json(nullptr)}};
+}
+
 /// Whether it is an integer that a T can hold: one that is cut would name another process or user.
 template <typename T>
 bool fits(const json& value) {
@@ -167,6 +175,13 @@ void read_collecting(const json& file, Reader& reader, JournaledCollecting& coll
   reader.texts(*object, "latency_histograms", devices);
   collecting.latency_histograms.insert(devices.begin(), devices.end());
   reader.flag(*object, "sync_profile", collecting.sync_profile);
+  const auto* level = reader.member(*object, "plugin_level");
+  if (level == nullptr || level->is_null()) return;
+  auto& into = collecting.plugin_level.emplace();
+  reader.text(*level, "path", into.path);
+  reader.number(*level, "found", into.found);
+  reader.number(*level, "wanted", into.wanted);
+  reader.optional_time(*level, "until", into.until);
 }
 
 }  // namespace
@@ -194,7 +209,8 @@ std::string to_text(const JournalEntry& entry) {
                    {"trace_file_ours", entry.trace.trace_file_ours},
                    {"trace_file", entry.trace.trace_file}};
   file["collecting"] = {{"latency_histograms", entry.collecting.latency_histograms},
-                        {"sync_profile", entry.collecting.sync_profile}};
+                        {"sync_profile", entry.collecting.sync_profile},
+                        {"plugin_level", to_json(entry.collecting.plugin_level)}};
   auto leases = json::array();
   for (const auto& lease : entry.leases) leases.push_back(to_json(lease));
   file["leases"] = std::move(leases);

@@ -57,13 +57,26 @@ struct JournaledTrace {
   bool operator==(const JournaledTrace&) const = default;
 };
 
+/// What the TCG plugin of a QEMU was told to count (plugin::Level).
+struct JournaledPluginLevel {
+  std::string path;  ///< Of the file that it publishes in.
+  std::uint32_t found = 0;
+  std::uint32_t wanted = 0;
+  std::optional<BootClock::time_point> until;  ///< Absent: until it is put back by hand.
+
+  bool operator==(const JournaledPluginLevel&) const = default;
+};
+
 /// What collectors switched on in a QEMU.
 struct JournaledCollecting {
   /// The devices that were given latency histograms, as block-latency-histogram-set takes them.
   std::set<std::string> latency_histograms;
   bool sync_profile = false;  ///< Or is about to be on.
+  std::optional<JournaledPluginLevel> plugin_level;
 
-  [[nodiscard]] bool any() const { return sync_profile || !latency_histograms.empty(); }
+  [[nodiscard]] bool any() const {
+    return sync_profile || !latency_histograms.empty() || plugin_level;
+  }
   bool operator==(const JournaledCollecting&) const = default;
 };
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "daemon/log_destination.hpp"
+#include "daemon/plugin_level.hpp"
 #include "daemon/qemu_process.hpp"
 #include "qmp/error.hpp"
 #include "qmp/identity.hpp"
@@ -91,6 +92,10 @@ asio::awaitable<Result<void>> undo_collecting(qmp::Client& client,
     auto removed = co_await client.execute("block-latency-histogram-set", std::move(arguments),
                                            qmp::default_deadline);
     if (!removed && !qmp::is_refusal(removed.error())) co_return removed.error();
+  }
+  if (collecting.plugin_level) {
+    auto back = put_plugin_level_back(*collecting.plugin_level);
+    if (!back) co_return back.error();
   }
   if (!collecting.sync_profile) co_return Result<void>();
   auto off = co_await qmp::human_command(client, "sync-profile off");

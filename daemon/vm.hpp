@@ -150,6 +150,10 @@ class Vm {
   /// Closes the monitor session for `duration`, so that another client can use the monitor; tracing
   /// goes on.
   void release(std::chrono::milliseconds duration);
+  /// The file that the TCG plugin of its QEMU publishes in; an Error if there is none.
+  [[nodiscard]] Result<std::string> plugin_path() const;
+  /// Has that plugin count more or less (bits of plugin::Level) until then.
+  Result<void> switch_plugin_level(std::uint32_t wanted, LeaseLength length);
   /// A user made a mark about it.
   void marked() { ++marks_; }
 

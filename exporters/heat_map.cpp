@@ -14,7 +14,7 @@ std::size_t hash_range(std::uint64_t range) {
 HeatMap::HeatMap(unsigned range_shift, std::size_t ranges, std::size_t limit)
     : range_shift_(range_shift), ranges_(std::min(ranges, limit)), limit_(limit) {}
 
-HeatMap::Entry& HeatMap::look_up(std::uint64_t range) {
+HeatMap::Entry& HeatMap::look_up(std::uint64_t range, std::uint64_t count) {
   if (slots_.size() < (entries_.size() + 1) * 2)
     fill_slots(std::max<std::size_t>(slots_.size() * 2, 64));
   std::size_t at = hash_range(range) & (slots_.size() - 1);
@@ -25,7 +25,7 @@ HeatMap::Entry& HeatMap::look_up(std::uint64_t range) {
     return entries_[last_];
   }
   if (entries_.size() == entries_max) {
-    ++overflow_;
+    overflow_ += count;
     return forgotten_;
   }
   last_range_ = range;

@@ -17,12 +17,12 @@ class HeatMap {
   /// series at each refresh, as long as there are fewer than `limit`.
   HeatMap(unsigned range_shift, std::size_t ranges, std::size_t limit);
 
-  void hit(std::uint64_t address) {
+  void hit(std::uint64_t address, std::uint64_t count = 1) {
     const std::uint64_t range = address >> range_shift_;
     // The next hit is most often in the same range.
-    Entry& entry = range == last_range_ && last_ != none ? entries_[last_] : look_up(range);
-    ++entry.recent;
-    ++(entry.series != none ? series_[entry.series].count : other_);
+    Entry& entry = range == last_range_ && last_ != none ? entries_[last_] : look_up(range, count);
+    entry.recent += count;
+    (entry.series != none ? series_[entry.series].count : other_) += count;
   }
 
   /// Gives the ranges that were busiest since the last refresh their series.
@@ -48,7 +48,7 @@ class HeatMap {
     std::uint32_t series = none;
   };
 
-  Entry& look_up(std::uint64_t range);
+  Entry& look_up(std::uint64_t range, std::uint64_t count);
   void fill_slots(std::size_t size);
 
   unsigned range_shift_;

@@ -131,7 +131,8 @@ TEST_F(HmpClientTest, AMonitorThatLeavesDuringTheHandshakeIsClosed) {
   const std::string all =
       std::string(hmp_greeting) + hmp_reply("info version\ra\x7f", "7.2.22\r\n");
   for (std::size_t size = 0; size < all.size(); size += 7) {
-    connect_human([&all, size](Peer& peer) {
+    // A copy for the monitor's thread, which may outlive this scope.
+    connect_human([all, size](Peer& peer) {
       peer.write(std::string_view(all).substr(0, size));
       if (size >= hmp_greeting.size()) peer.read_until('\x7f');
     });
@@ -147,7 +148,7 @@ TEST_F(HmpClientTest, AMonitorThatLeavesDuringAnAnswerIsClosed) {
   const std::string all = hmp_reply("info name\rb\x7f", "web1\r\n");
   for (std::size_t size = 0; size < all.size(); size += 23) {
     end_reason.reset();
-    start_human([&all, size](Peer& peer) {
+    start_human([all, size](Peer& peer) {
       greet(peer);
       peer.read_until('\x7f');
       peer.write(std::string_view(all).substr(0, size));

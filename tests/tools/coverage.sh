@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tests/tools/lib.sh
 
 readonly build=build/coverage
-readonly folders=(base qmp trace exporters daemon cli)
+readonly folders=(base qmp trace plugin exporters daemon cli)
 
 main() {
   tests/tools/install-packages.sh coverage
@@ -41,7 +41,7 @@ report() {
   local folder
   for folder in "${folders[@]}"; do
     gcovr --root . --filter "$folder/" --exclude-unreachable-branches --exclude-throw-branches -j 2 --print-summary "$build/$folder" |
-      sed -nE "/^(base|qmp|trace|exporters|daemon|cli)\\//p; s/^lines: ([0-9.]+%) \\((.*)\\)/$folder: \\1 of its lines (\\2)/p"
+      sed -nE "/^(base|qmp|trace|plugin|exporters|daemon|cli)\\//p; s/^lines: ([0-9.]+%) \\((.*)\\)/$folder: \\1 of its lines (\\2)/p"
   done
 }
 

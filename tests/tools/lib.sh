@@ -66,9 +66,9 @@ configure() {
 # debian_targets SUITE [apt options]: prints `codename uri` of each of Debian's own suites of that name that the machine's apt
 # sources have. Asked by origin, since others name their suites as Debian does.
 debian_targets() {
-  local suite=$1
+  local name=$1
   shift
   # shellcheck disable=SC2016  # The names are apt's, not the shell's.
   apt-get indextargets "$@" --format '$(ORIGIN) $(COMPONENT) $(CREATED_BY) $(CODENAME) $(REPO_URI)' |
-    sed -n -E "s/^Debian main Packages ($suite|$suite-updates|$suite-security) /\1 /p" | sort -u
+    sed -n -E "s/^Debian main Packages ($name|$name-updates|$name-security) /\1 /p" | sort -u
 }

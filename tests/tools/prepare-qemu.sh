@@ -7,10 +7,12 @@
 #                        QEMON_TEST_QEMUS='mine|/opt/qemu/bin/qemu-system-x86_64||/opt/qemu/share/qemu/trace-events-all' ./test.sh
 #   QEMON_TEST_CATALOGS  trace-events-all files, separated by `:`
 #   QEMON_SIMPLETRACE    QEMU's own scripts/simpletrace.py, of the build with the `simple` backend
+#   QEMON_MEM_PLUGIN     QEMU's own TCG plugin that counts memory accesses, for plugin API 1
 #   QEMON_PROMETHEUS, QEMON_PROMTOOL   binaries
 # What is made, each once, in ${QEMON_CACHE_DIR:-${XDG_CACHE_HOME:-~/.cache}/qemon}:
 #   qemu-simple-VERSION     Debian 12's QEMU source with the backends simple and log (about 5 minutes on 2 cores)
 #   qemu-backports-VERSION  Debian's QEMU from bookworm-backports, which cannot be installed beside Debian 12's own
+#   qemu-mem-plugin-VERSION that plugin, from Debian 12's QEMU source
 #   prometheus-VERSION      Prometheus, unpacked because installing the package would start a service
 # A filled cache is used without a look at the network. A new version of the installed QEMU package builds anew;
 # `--refresh` also asks the mirror for newer versions of the other two.
@@ -50,11 +52,13 @@ main() {
   rm -rf "$cache"/tmp.*  # Of a run that was killed: we hold the lock, so nobody uses them.
   work=$(mktemp -d "$cache/tmp.XXXXXX")
 
-  local simple='' backports='' prometheus=''
+  local simple='' mem_plugin='' backports='' prometheus=''
   # shellcheck source=/dev/null
   if [[ $(source /etc/os-release && printf %s "${VERSION_CODENAME:-}") == "$suite" ]]; then
     prepare_simple
     simple=$result
+    prepare_mem_plugin
+    mem_plugin=$result
     prepare_backports
     backports=$result
     prepare_prometheus
@@ -62,7 +66,7 @@ main() {
   else
     say "not Debian 12: the tests use the installed QEMU only; set QEMON_TEST_QEMUS to test others"
   fi
-  write_env "$simple" "$backports" "$prometheus"
+  write_env "$simple" "$mem_plugin" "$backports" "$prometheus"
   printf '%s\n' "$cache/test-env"
 }
 
@@ -86,6 +90,25 @@ prepare_simple() {
   [[ -n $version ]] || version=$(sed -n 's/^Version: //p' "$work"/source/qemu_*.dsc)
   run_logged "$cache/qemu-build.log" build_simple "$work/source/qemu" "$work/simple"
   keep "$work/simple" qemu-simple "$version"
+}
+
+# QEMU's own plugin that counts memory accesses, as a witness for ours: Debian ships none.
+prepare_mem_plugin() {
+  local version
+  version=$(dpkg-query -W -f '${source:Version}' qemu-user 2>/dev/null || true)
+  [[ $version == 1:7.2+* ]] || version=
+  find_cached qemu-mem-plugin "$version" && return
+
+  say "building QEMU's plugin mem"
+  need_mirror
+  [[ -d $work/source ]] || fetch_source "$work/source" "$version"
+  [[ -n $version ]] || version=$(sed -n 's/^Version: //p' "$work"/source/qemu_*.dsc)
+  mkdir "$work/mem-plugin"
+  local flags
+  read -ra flags < <(pkg-config --cflags glib-2.0)
+  cc -shared -fPIC -O2 "${flags[@]}" -I "$work/source/qemu/include/qemu" -o "$work/mem-plugin/libmem.so" "$work/source/qemu/tests/plugin/mem.c" >&2 ||
+    die "QEMU's plugin mem could not be built"
+  keep "$work/mem-plugin" qemu-mem-plugin "$version"
 }
 
 prepare_backports() {
@@ -264,7 +287,7 @@ END
 # Prints the shared libraries that BINARY needs and the machine lacks.
 missing_libraries() { ldd "$1" | sed -n 's/^[[:space:]]*\(.*\) => not found$/\1/p' | paste -s -d ' '; }
 
-# write_env SIMPLE BACKPORTS PROMETHEUS: folders, or empty. A variable that the user has set stays as it is.
+# write_env SIMPLE MEM_PLUGIN BACKPORTS PROMETHEUS: folders, or empty. A variable that the user has set stays as it is.
 write_env() {
   local installed=/usr/bin/qemu-system-x86_64 qemus=() catalogs=() catalog
   add_qemu() {  # LABEL BINARY DATADIRS CATALOG
@@ -274,7 +297,7 @@ write_env() {
   catalog=/usr/share/qemu/trace-events-all
   add_qemu debian "$installed" '' "$catalog"
   [[ -z $1 ]] || add_qemu simple "$1/bin/qemu-system-x86_64" /usr/share/seabios:/usr/share/qemu "$1/share/qemu/trace-events-all"
-  [[ -z $2 ]] || add_qemu backports "$2/qemu-system-x86_64" "$2/usr/share/seabios:$2/usr/share/qemu" "$2/usr/share/qemu/trace-events-all"
+  [[ -z $3 ]] || add_qemu backports "$3/qemu-system-x86_64" "$3/usr/share/seabios:$3/usr/share/qemu" "$3/usr/share/qemu/trace-events-all"
   local entry
   for entry in "${qemus[@]}"; do
     catalogs+=("${entry##*|}")
@@ -284,8 +307,9 @@ write_env() {
     assign QEMON_TEST_QEMUS "$(IFS=';' && printf %s "${qemus[*]}")"
     assign QEMON_TEST_CATALOGS "$(IFS=: && printf %s "${catalogs[*]}")"
     assign QEMON_SIMPLETRACE "${1:+$1/scripts/simpletrace.py}"
-    assign QEMON_PROMETHEUS "${3:+$3/usr/bin/prometheus}"
-    assign QEMON_PROMTOOL "${3:+$3/usr/bin/promtool}"
+    assign QEMON_MEM_PLUGIN "${2:+$2/libmem.so}"
+    assign QEMON_PROMETHEUS "${4:+$4/usr/bin/prometheus}"
+    assign QEMON_PROMTOOL "${4:+$4/usr/bin/promtool}"
   } >"$work/test-env"
   mv -T "$work/test-env" "$cache/test-env"
 }

@@ -1,0 +1,210 @@
+#include "daemon/collect_tcg_plugin.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <memory>
+#include <utility>
+
+#include "daemon/collect_support.hpp"
+#include "daemon/plugin_level.hpp"
+
+namespace qemon::daemon {
+
+namespace asio = boost::asio;
+using exporters::add_sample;
+using exporters::counter_family;
+using exporters::gauge_family;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::array<std::string_view, plugin::access_targets> target_names{"ram", "device"};
+constexpr std::array<std::string_view, plugin::access_operations> operation_names{"load", "store"};
+constexpr std::size_t usual_sizes = 5;  // 1 to 16 bytes; more only where it occurs.
+
+std::string page_name(std::uint64_t address) {
+  std::array<char, 20> text{'0', 'x'};
+  const auto end = std::to_chars(text.data() + 2, text.data() + text.size(), address, 16).ptr;
+  return {text.data(), end};
+}
+
+bool counts_accesses(const plugin::Figures& figures) {
+  if ((figures.header.level & plugin::level_memory) != 0) return true;
+  for (const auto& vcpu : figures.vcpus)
+    if (vcpu.counts.accesses != plugin::AccessCounts{}) return true;
+  return false;
+}
+
+void add_accesses(prometheus::MetricFamily& family, const std::string& vcpu, bool is_system,
+                  const plugin::AccessCounts& accesses) {
+  for (std::size_t target = 0; target < (is_system ? plugin::access_targets : 1); ++target) {
+    for (std::size_t operation = 0; operation < plugin::access_operations; ++operation) {
+      for (std::size_t size = 0; size < plugin::access_sizes; ++size) {
+        const auto count = accesses[target][operation][size];
+        if (count == 0 && size >= usual_sizes) continue;
+        add_sample(family,
+                   {{"vcpu", vcpu},
+                    {"operation", operation_names[operation]},
+                    {"size", std::to_string(1U << size)},
+                    {"target", target_names[target]}},
+                   count);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Figures tcg_plugin_figures(const plugin::Figures& found) {
+  auto instructions =
+      counter_family("qemu_tcg_instructions_total",
+                     "Guest instructions in the translated blocks that were entered.");
+  auto blocks = counter_family("qemu_tcg_blocks_total", "Translated blocks that were entered.");
+  auto idles = counter_family("qemu_tcg_idles_total", "How often a vCPU had nothing to do.");
+  auto accesses = counter_family("qemu_tcg_memory_accesses_total",
+                                 "Loads and stores of the guest, by their size in bytes.");
+  auto discontinuities = counter_family("qemu_tcg_discontinuities_total",
+                                        "Interrupts, exceptions and host calls that a vCPU took.");
+  const auto& header = found.header;
+  const bool has_accesses = counts_accesses(found);
+  for (const auto& [index, counts] : found.vcpus) {
+    const std::string vcpu = std::to_string(index);
+    add_sample(instructions, {{"vcpu", vcpu}}, counts.instructions);
+    add_sample(blocks, {{"vcpu", vcpu}}, counts.blocks);
+    add_sample(idles, {{"vcpu", vcpu}}, counts.idles);
+    if (has_accesses) add_accesses(accesses, vcpu, header.system != 0, counts.accesses);
+    if (header.has_discontinuities == 0) continue;
+    add_sample(discontinuities, {{"vcpu", vcpu}, {"type", "interrupt"}}, counts.interrupts);
+    add_sample(discontinuities, {{"vcpu", vcpu}, {"type", "exception"}}, counts.exceptions);
+    add_sample(discontinuities, {{"vcpu", vcpu}, {"type", "host_call"}}, counts.host_calls);
+  }
+  auto translations = counter_family("qemu_tcg_translations_total", "Blocks that TCG translated.");
+  add_sample(translations, {}, header.translations);
+  auto translated = counter_family("qemu_tcg_translated_instructions_total",
+                                   "Guest instructions in the blocks that TCG translated.");
+  add_sample(translated, {}, header.translated_instructions);
+  auto flushes =
+      counter_family("qemu_tcg_flushes_total", "How often TCG threw all translated blocks away.");
+  add_sample(flushes, {}, header.flushes);
+  auto uncounted = counter_family("qemu_tcg_uncounted_blocks_total",
+                                  "Blocks entered by vCPUs for which the plugin has no room.");
+  add_sample(uncounted, {}, header.vcpus_beyond);
+  auto level = gauge_family("qemu_tcg_plugin_level", "1 for what the plugin counts at the moment.");
+  static constexpr std::array<std::string_view, 4> levels{"count", "memory", "blocks", "all"};
+  add_state_set(level, {}, levels, plugin::level_name(header.level));
+
+  Figures figures;
+  for (auto* family : {&instructions, &blocks, &idles, &accesses, &discontinuities, &translations,
+                       &translated, &flushes, &uncounted, &level})
+    add_family(figures, std::move(*family));
+  return figures;
+}
+
+void TcgBlocks::update(const std::vector<plugin::Block>& blocks) {
+  executions_.resize(std::max(executions_.size(), blocks.size()));
+  for (std::size_t at = 0; at < blocks.size(); ++at) {
+    const plugin::Block& block = blocks[at];
+    const std::uint64_t more = block.executions - executions_[at];
+    if (block.executions <= executions_[at]) continue;
+    executions_[at] = block.executions;
+    pages_.hit(block.address, more * block.instructions);
+    for (std::size_t which = 0; which < plugin::instruction_classes; ++which)
+      instructions_[which] += more * block.classes[which];
+  }
+  pages_.refresh();
+}
+
+Figures TcgBlocks::figures(std::uint64_t beyond) const {
+  auto pages = counter_family("qemu_tcg_page_instructions_total",
+                              "Guest instructions executed on each page of 4096 bytes, by its "
+                              "virtual address; of the busiest pages, and of all others together.");
+  for (const auto& [address, count] : pages_.series())
+    add_sample(pages, {{"page", page_name(address)}}, count);
+  add_sample(pages, {{"page", "__other__"}}, pages_.other() + beyond);
+  auto classes = counter_family("qemu_tcg_classified_instructions_total",
+                                "Guest instructions by what their mnemonic says.");
+  for (std::size_t which = 0; which < instructions_.size(); ++which)
+    add_sample(classes, {{"class", plugin::class_name(which)}}, instructions_[which]);
+  Figures figures;
+  add_family(figures, std::move(pages));
+  add_family(figures, std::move(classes));
+  return figures;
+}
+
+namespace {
+
+/// Of one VM. Begins anew when another QEMU, or another file, takes the place of the one that it
+/// follows.
+class TcgPluginCollector {
+ public:
+  asio::awaitable<Result<Figures>> poll(CollectorView view) {
+    if (!view.process) co_return Figures();
+    if (!process_ || !process_->same_process(*view.process)) {
+      process_ = view.process;
+      path_ = plugin_figures_path(process_->arguments);
+      reader_.reset();
+    }
+    if (!path_) co_return Figures();
+    if (auto ended = end_level(view); !ended) co_return ended.error();
+    co_return read();
+  }
+
+  asio::awaitable<Result<void>> finish(CollectorView view) { co_return put_back(view); }
+
+ private:
+  Result<Figures> read() {
+    if (reader_ && !reader_->is_still_there()) reader_.reset();
+    if (!reader_) {
+      auto opened = plugin::FiguresReader::open(*path_);
+      if (!opened) return opened.error();
+      reader_.emplace(std::move(*opened));
+      blocks_ = TcgBlocks();
+    }
+    const auto found = reader_->read();
+    if (!found) return found.error();
+    Figures figures = tcg_plugin_figures(*found);
+    if (found->header.block_count == 0) return figures;
+    const auto blocks = reader_->read_blocks();
+    if (!blocks) return blocks.error();
+    blocks_.update(*blocks);
+    for (auto& family : blocks_.figures(found->header.beyond_instructions))
+      figures.push_back(std::move(family));
+    return figures;
+  }
+
+  static Result<void> end_level(const CollectorView& view) {
+    const auto& level = view.changed.plugin_level;
+    if (!level || !level->until || *level->until > BootClock::now()) return {};
+    return put_back(view);
+  }
+
+  static Result<void> put_back(const CollectorView& view) {
+    auto& level = view.changed.plugin_level;
+    if (!level) return {};
+    if (auto back = put_plugin_level_back(*level); !back) return back;
+    level.reset();
+    return view.write_journal();
+  }
+
+  std::optional<ProcessInfo> process_;
+  std::optional<std::string> path_;
+  std::optional<plugin::FiguresReader> reader_;
+  TcgBlocks blocks_;
+};
+
+}  // namespace
+
+Collector tcg_plugin_collector() {
+  Collector collector;
+  collector.name = "tcg-plugin";
+  collector.interval = 5s;
+  collector.needs_process = true;
+  // Shared by the two functions and their copies, which std::function insists on making.
+  const auto state = std::make_shared<TcgPluginCollector>();
+  collector.poll = [state](CollectorView view) { return state->poll(view); };
+  collector.finish = [state](CollectorView view) { return state->finish(view); };
+  return collector;
+}
+
+}  // namespace qemon::daemon

@@ -1,0 +1,77 @@
+#include "daemon/plugin_level.hpp"
+
+#include <string_view>
+
+namespace qemon::daemon {
+
+namespace {
+
+/// The values of `key` in "FILE,key=value,...", as QEMU reads it: a comma that is written twice is
+/// one of the value's.
+std::optional<std::string> option_value(std::string_view text, std::string_view key) {
+  std::optional<std::string> value;
+  std::string item;
+  const auto take_item = [&] {
+    if (item.starts_with(key) && item.substr(key.size(), 1) == "=")
+      value = item.substr(key.size() + 1);
+    item.clear();
+  };
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != ',') {
+      item += text[at];
+    } else if (text.substr(at + 1, 1) == ",") {
+      item += text[at++];
+    } else {
+      take_item();
+    }
+  }
+  take_item();
+  return value;
+}
+
+}  // namespace
+
+std::optional<std::string> plugin_figures_path(const std::vector<std::string>& arguments) {
+  for (std::size_t at = 0; at + 1 < arguments.size(); ++at) {
+    if (arguments[at] != "-plugin" && arguments[at] != "--plugin") continue;
+    const std::string& options = arguments[at + 1];
+    if (options.find("qemon-plugin") == std::string::npos) continue;
+    if (auto path = option_value(options, "path")) return path;
+  }
+  return std::nullopt;
+}
+
+Result<void> switch_plugin_level(const std::string& path, std::uint32_t wanted,
+                                 std::optional<BootClock::time_point> until,
+                                 std::optional<JournaledPluginLevel>& level,
+                                 const std::function<Result<void>()>& write_journal) {
+  auto reader = plugin::FiguresReader::open(path);
+  if (!reader) return reader.error();
+  const auto figures = reader->read();
+  if (!figures) return figures.error();
+  const auto before = level;
+  const std::uint32_t found = level ? level->found : figures->header.wanted_level;
+  level = JournaledPluginLevel{path, found, wanted, until};
+  auto written = write_journal();
+  if (written) written = reader->want_level(wanted);
+  if (!written) {
+    level = before;
+    (void)write_journal();
+    return written;
+  }
+  if (wanted != found) return {};
+  level.reset();
+  return write_journal();
+}
+
+Result<void> put_plugin_level_back(const JournaledPluginLevel& level) {
+  auto reader = plugin::FiguresReader::open(level.path);
+  // QEMU took it along, or another one has made it anew and refuses.
+  if (!reader) return {};
+  const auto figures = reader->read();
+  if (!figures) return {};
+  if (figures->header.wanted_level != level.wanted) return {};
+  return reader->want_level(level.found);
+}
+
+}  // namespace qemon::daemon

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""libqemon-plugin.so in running VMs, through qemond: a guest of known work (tests/guest/accesses.S) on each QEMU that takes plugins.
+
+    live_test.py BIN_DIR PLUGIN
+
+Exits with 77 where no QEMU takes plugins.
+"""
+import json
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from plugin_figures import PluginFigures  # noqa: E402
+from qemu_builds import builds  # noqa: E402
+from stack import PATIENCE, ROOT, Failure, Stack  # noqa: E402
+
+ROUND, ROUND_INSTRUCTIONS, DEVICE_LOADS = 0x7d00, 9, 100  # As the guest says.
+
+
+def check(what, found, expected):
+    if found != expected:
+        raise Failure(f"{what}: {found} instead of {expected}")
+
+
+class Guest:
+    """A VM with that guest and the plugin."""
+
+    def __init__(self, stack, build, plugin):
+        self.figures_path = stack.folder / "web1.tcg"
+        serial = stack.folder / "serial"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.settimeout(PATIENCE)
+        listener.bind(str(serial))
+        listener.listen(1)
+        self.vm = stack.start_vm("web1", [*build.options, "-m", "16", "-smp", "2", "-chardev", f"socket,id=serial,path={serial}", "-serial", "chardev:serial",
+                                          "-plugin", f"{plugin},path={self.figures_path}"], build.binary, ROOT / "tests/guest/accesses.S")
+        self._serial = listener.accept()[0]
+        listener.close()
+        self._serial.settimeout(PATIENCE)
+        self._stack = stack
+        self._expect(b">")
+
+    def _expect(self, answer):
+        check("the guest's answer", self._serial.recv(1), answer)
+
+    def work(self, rounds):
+        """Returns when the guest has done so many and halted again, so that the plugin has published all of it."""
+        # A byte at a time: after each of them the guest halts once.
+        for byte in rounds.to_bytes(2, "little"):
+            idles = self.figures().vcpus[0].idles
+            self._serial.sendall(bytes([byte]))
+            self._stack.wait_for(lambda idles=idles: self.figures().vcpus[0].idles > idles, PATIENCE, "the guest to halt")
+        self._expect(b".")
+
+    def figures(self):
+        return PluginFigures(self.figures_path)
+
+    def close(self):
+        self._serial.close()
+
+
+def grown(before, after):
+    """What vCPU 0 counted meanwhile."""
+    first, last = before.vcpus[0], after.vcpus[0]
+    accesses = {key: last.accesses[key] - first.accesses[key] for key in last.accesses}
+    return last.instructions - first.instructions, {key: count for key, count in accesses.items() if count}
+
+
+def samples(text, name):
+    """{labels as text: value} of a metric."""
+    return {labels: float(value) for labels, value in re.findall(rf"(?m)^{name}\{{(.*)\}} (\S+)$", text)}
+
+
+def check_work(guest):
+    """At level all: exact figures of the guest's work."""
+    totals = {}
+    for rounds in (10_000, 30_000):
+        before = guest.figures()
+        guest.work(rounds)
+        after = guest.figures()
+        totals[rounds], accesses = grown(before, after)
+        for size in (1, 4, 8):
+            for operation in ("load", "store"):
+                check(f"{operation}s of {size} bytes of RAM in {rounds} rounds", accesses["ram", operation, size], rounds)
+        check("loads of devices", accesses["device", "load", 4], DEVICE_LOADS)
+        check("stores to devices", accesses["device", "store", 4], 2 * DEVICE_LOADS)
+        blocks = {block.address: block for block in after.blocks}
+        known = {block.address: block for block in before.blocks}
+        executed = blocks[ROUND].executions - (known[ROUND].executions if ROUND in known else 0)
+        check("the round's block", (executed, blocks[ROUND].instructions), (rounds, ROUND_INSTRUCTIONS))
+    check("instructions of 20000 rounds more", totals[30_000] - totals[10_000], 20_000 * ROUND_INSTRUCTIONS)
+
+
+def check_metrics(stack, host, guest):
+    figures = guest.figures()
+
+    def shown(name, labels):
+        return samples(host.metrics(), name).get(labels)
+    vcpu = figures.vcpus[0]
+    wanted = {("qemu_tcg_instructions_total", 'vm="web1",vcpu="0"'): vcpu.instructions,
+              ("qemu_tcg_blocks_total", 'vm="web1",vcpu="0"'): vcpu.blocks,
+              ("qemu_tcg_memory_accesses_total", 'vm="web1",vcpu="0",operation="store",size="4",target="device"'): vcpu.accesses["device", "store", 4],
+              ("qemu_tcg_memory_accesses_total", 'vm="web1",vcpu="0",operation="load",size="8",target="ram"'): vcpu.accesses["ram", "load", 8],
+              ("qemu_tcg_plugin_level", 'vm="web1",state="all"'): 1}
+    for (name, labels), value in wanted.items():
+        stack.wait_for(lambda name=name, labels=labels, value=value: shown(name, labels) == value, PATIENCE, f"{name}{{{labels}}} to be {value}")
+    pages = samples(host.metrics(), "qemu_tcg_page_instructions_total")
+    check("instructions of all pages", sum(pages.values()), sum(block.executions * block.instructions for block in figures.blocks))
+    check("classes", {key.split('"')[3]: value for key, value in samples(host.metrics(), "qemu_tcg_classified_instructions_total").items() if value},
+          figures.classes())
+
+
+def level_is(stack, guest, level):
+    stack.wait_for(lambda: guest.figures().level == level, PATIENCE, f"level {level}")
+
+
+def run(stack, build, plugin):
+    guest = Guest(stack, build, plugin)
+    host = stack.start_qemond([guest.vm], collectors={"tcg-plugin": "100ms"})
+    guest.work(1000)
+    check("level", guest.figures().level, "count")
+
+    said = host.qemon("plugin", "level", "web1", "all", "--for", "1h")
+    check("what qemon says", bool(re.fullmatch(r"web1: plugin level all until \S+, then count\n", said)), True)
+    guest.work(1)  # A vCPU that runs takes up the level.
+    level_is(stack, guest, "all")
+    guest.work(1000)  # All of the round's code is translated.
+    check_work(guest)
+    check_metrics(stack, host, guest)
+    shown = json.loads(host.qemon("--output", "json", "plugin", "show", "web1"))
+    check("the guest's block in qemon plugin show", ROUND in [block["address"] for block in shown["hottest"]], True)
+    check("levels", (shown["level"], shown["found_level"]), ("all", "count"))
+    table = host.qemon("plugin", "show", "web1")
+    for word in ("HOTTEST BLOCK", "0x7d00", "CLASS", "integer", "until"):
+        if word not in table:
+            raise Failure(f"{word} is not in what qemon plugin show says: {table}")
+
+    # It ends by itself.
+    host.qemon("plugin", "level", "web1", "memory", "--for", "300ms")
+    stack.wait_for(lambda: guest.figures().wanted_level == "count", PATIENCE, "the level to end")
+    # What was switched is put back after a crash, with qemond and without.
+    for restart in (True, False):
+        host.qemon("plugin", "level", "web1", "memory")
+        check("wanted level", guest.figures().wanted_level, "memory")
+        host.kill()
+        if restart:
+            host.start()
+            check("the level of a lease that still runs", guest.figures().wanted_level, "memory")
+            stack.end(host.process, signal.SIGTERM)
+            check("wanted level after qemond ended", guest.figures().wanted_level, "count")
+            host.start()
+        else:
+            subprocess.run([stack.bin_dir / "qemon", "--socket", host.control, "restore", "--runtime-dir", stack.folder / host.name], check=True,
+                           capture_output=True, timeout=PATIENCE)
+            check("wanted level after qemon restore", guest.figures().wanted_level, "count")
+    guest.work(1000)
+    level_is(stack, guest, "count")
+    guest.close()
+
+
+def takes_plugins(build):
+    if not build.binary:
+        return False
+    said = subprocess.run([build.binary, "-plugin", "/dev/null/none", "-M", "none"], capture_output=True, text=True, check=False, timeout=PATIENCE).stderr
+    return "not enabled" not in said and "invalid option" not in said
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    bin_dir, plugin = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
+    able = [build for build in builds() if takes_plugins(build)]
+    if not able:
+        print("no QEMU takes plugins: install qemu-system-x86")
+        sys.exit(77)
+    for build in able:
+        try:
+            with Stack(bin_dir) as stack:
+                run(stack, build, plugin)
+        except (Failure, RuntimeError) as failure:
+            sys.exit(f"FAILED with {build.label}: {failure}")
+        print(f"{build.label}: all figures as the guest's work")
+
+
+if __name__ == "__main__":
+    main()
