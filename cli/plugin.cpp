@@ -88,11 +88,11 @@ void print_blocks(const Json& answer, std::ostream& out) {
   classes.print(out);
 }
 
-void show_plugin(const Invocation& invocation, Session& session) {
-  const Result<Json> answer = session.client().get(path_of(invocation));
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
-  std::ostream& out = session.out();
+void show_plugin(const Invocation& invocation, CommandContext& context) {
+  const Result<Json> answer = context.client().get(path_of(invocation));
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
+  std::ostream& out = context.out();
   out << printable(invocation.vm) << ": level " << printable(text_at(*answer, "level"));
   if (text_at(*answer, "found_level") != text_at(*answer, "wanted_level"))
     out << (until_text(*answer) == "forever" ? " " : " until ") << until_text(*answer) << ", then "
@@ -106,19 +106,19 @@ void show_plugin(const Invocation& invocation, Session& session) {
   if (answer->contains("hottest")) print_blocks(*answer, out);
 }
 
-void switch_level(const Invocation& invocation, Session& session) {
+void switch_level(const Invocation& invocation, CommandContext& context) {
   Json body;
   body["level"] = invocation.level;
   add_length(invocation.duration, "seconds", body);
-  const Result<Json> answer = session.client().post(path_of(invocation), body);
-  if (!answer) return session.fail(answer.error().detail);
-  if (session.json()) return session.print(*answer);
-  session.out() << printable(invocation.vm) << ": plugin level "
+  const Result<Json> answer = context.client().post(path_of(invocation), body);
+  if (!answer) return context.fail(answer.error().detail);
+  if (context.json()) return context.print(*answer);
+  context.out() << printable(invocation.vm) << ": plugin level "
                 << printable(text_at(*answer, "level"));
   if (text_at(*answer, "found_level") != text_at(*answer, "level"))
-    session.out() << (until_text(*answer) == "forever" ? " " : " until ") << until_text(*answer)
+    context.out() << (until_text(*answer) == "forever" ? " " : " until ") << until_text(*answer)
                   << ", then " << printable(text_at(*answer, "found_level"));
-  session.out() << '\n';
+  context.out() << '\n';
 }
 
 }  // namespace

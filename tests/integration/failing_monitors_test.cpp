@@ -54,7 +54,8 @@ const std::vector<Way> ways{
 /// anybody did. How long it takes otherwise is a matter for tests/bench/fleet.py: here one build
 /// without optimisation, 399 monitors that fail and the test share two cores. What it took is
 /// printed.
-constexpr Seconds scrape_bound{sanitized ? Seconds(20) : Seconds(qmp::default_deadline)};
+constexpr Seconds scrape_bound{sanitized ? Seconds(thread_sanitized ? 60 : 20)
+                                         : Seconds(qmp::default_deadline)};
 /// Of every collector.
 constexpr Seconds interval{2};
 constexpr Seconds poll_bound{sanitized ? 60 : 10};
@@ -314,7 +315,9 @@ TEST_F(FailingMonitors, OfAllKindsAtOnceDelayNobody) {
     failing.push_back({way->failure, way->failure, way, processes.back().get()});
   for (std::size_t i = 0; i < ways.size(); ++i) {
     processes.push_back(std::make_unique<FakeQemu>(sockets()));
-    for (std::size_t step = 0; step < steps.size(); step += sanitized ? 6 : 1)
+    for (std::size_t step = 0; step < steps.size(); step += thread_sanitized ? 12
+                                                            : sanitized      ? 6
+                                                                             : 1)
       failing.push_back({"ill" + std::to_string(i) + "-" + std::to_string(step),
                          ways[i].failure + "@" + steps[step], &ways[i], processes.back().get()});
   }

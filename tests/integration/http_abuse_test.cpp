@@ -11,6 +11,7 @@
 #include "tests/support/daemon.hpp"
 #include "tests/support/fake_qemu.hpp"
 #include "tests/support/raw_client.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace qemon::test {
@@ -20,7 +21,7 @@ using namespace std::string_literals;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-constexpr int many_vms = 100;
+constexpr int many_vms = thread_sanitized ? 20 : 100;
 
 class HttpAbuse : public testing::Test {
  protected:

@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 using namespace std::chrono_literals;
 
-constexpr int vms = sanitized ? 100 : 1000;
+constexpr int vms = thread_sanitized ? 20 : sanitized ? 100 : 1000;
 constexpr int churned = vms;
 // A QEMU has some tens of files open, and so is a process of so many fake ones.
 constexpr int vms_a_process = 25;
