@@ -156,7 +156,7 @@ class TcgPluginCollector {
   Result<Figures> read() {
     if (reader_ && !reader_->is_still_there()) reader_.reset();
     if (!reader_) {
-      auto opened = plugin::FiguresReader::open(*path_);
+      auto opened = open_plugin_figures(*path_);
       if (!opened) return opened.error();
       reader_.emplace(std::move(*opened));
       blocks_ = TcgBlocks();

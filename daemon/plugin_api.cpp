@@ -124,7 +124,7 @@ HttpResponse ControlApi::show_plugin(const std::string& name, const HttpRequest&
   }
   const auto path = vm->plugin_path();
   if (!path) return refuse(409, name + ": " + path.error().detail);
-  auto reader = plugin::FiguresReader::open(*path);
+  auto reader = open_plugin_figures(*path);
   if (!reader) return refuse(409, name + ": " + reader.error().detail);
   const auto figures = reader->read();
   if (!figures) return refuse(409, name + ": " + figures.error().detail);

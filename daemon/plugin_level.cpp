@@ -2,6 +2,9 @@
 
 #include <string_view>
 
+#include "daemon/proc_text.hpp"
+#include "daemon/process_info.hpp"
+
 namespace qemon::daemon {
 
 namespace {
@@ -41,11 +44,21 @@ std::optional<std::string> plugin_figures_path(const std::vector<std::string>& a
   return std::nullopt;
 }
 
+Result<plugin::FiguresReader> open_plugin_figures(const std::string& path) {
+  if (!path.starts_with('/') || (path + "/").find("/../") != std::string::npos)
+    return Error{path + ": is not absolute: give the plugin the path of a file"};
+  const auto mounts = read_text("/proc/self/mountinfo").value_or("");
+  if (const auto type = remote_type_of(path, mounts); !type.empty())
+    return Error{path + ": is on a file system of type " + type +
+                 ", whose server may stop answering: let the plugin publish in a local file"};
+  return plugin::FiguresReader::open(path);
+}
+
 Result<void> switch_plugin_level(const std::string& path, std::uint32_t wanted,
                                  std::optional<BootClock::time_point> until,
                                  std::optional<JournaledPluginLevel>& level,
                                  const std::function<Result<void>()>& write_journal) {
-  auto reader = plugin::FiguresReader::open(path);
+  auto reader = open_plugin_figures(path);
   if (!reader) return reader.error();
   const auto figures = reader->read();
   if (!figures) return figures.error();
@@ -65,7 +78,7 @@ Result<void> switch_plugin_level(const std::string& path, std::uint32_t wanted,
 }
 
 Result<void> put_plugin_level_back(const JournaledPluginLevel& level) {
-  auto reader = plugin::FiguresReader::open(level.path);
+  auto reader = open_plugin_figures(level.path);
   // QEMU took it along, or another one has made it anew and refuses.
   if (!reader) return {};
   const auto figures = reader->read();

@@ -19,6 +19,10 @@ namespace qemon::daemon {
 [[nodiscard]] std::optional<std::string> plugin_figures_path(
     const std::vector<std::string>& arguments);
 
+/// Opens that file, unless it is where whoever looks may have to wait: behind a symbolic link, or
+/// on a file system whose server may not answer.
+[[nodiscard]] Result<plugin::FiguresReader> open_plugin_figures(const std::string& path);
+
 /// Has it count so, and remembers in `level` what was there before: in `write_journal` before
 /// QEMU's file is changed. `until`: absent for good.
 [[nodiscard]] Result<void> switch_plugin_level(const std::string& path, std::uint32_t wanted,

@@ -85,6 +85,25 @@ bool is_remote(std::string_view type) {
   return type.starts_with("fuse.") || std::find(types.begin(), types.end(), type) != types.end();
 }
 
+/// Calls `take` with the id, the mount point and the type of each line of a mountinfo.
+template <typename Take>
+void each_mount(std::string_view mountinfo, Take take) {
+  while (!mountinfo.empty()) {
+    const auto line = mountinfo.substr(0, mountinfo.find('\n'));
+    mountinfo.remove_prefix(std::min(line.size() + 1, mountinfo.size()));
+    // "36 35 98:0 /root /mnt rw shared:1 - ext3 /dev/root rw": paths have their blanks escaped.
+    const auto id = number_at(line, 0);
+    const auto separator = line.find(" - ");
+    if (!id || separator == std::string_view::npos) continue;
+    std::string_view point = line;
+    for (int field = 0; field < 4; ++field)
+      point.remove_prefix(std::min(point.find(' ') + 1, point.size()));
+    point = point.substr(0, point.find(' '));
+    const auto rest = line.substr(separator + 3);
+    take(*id, point, rest.substr(0, rest.find(' ')));
+  }
+}
+
 std::optional<OpenFile> inspect_descriptor(pid_t pid, int descriptor,
                                            const std::map<std::uint64_t, std::string>& remote) {
   const auto link = proc_path(pid, "fd/" + std::to_string(descriptor));
@@ -145,18 +164,26 @@ Result<ProcessInfo> inspect_process(pid_t pid) {
 
 std::map<std::uint64_t, std::string> remote_mounts(std::string_view mountinfo) {
   std::map<std::uint64_t, std::string> mounts;
-  while (!mountinfo.empty()) {
-    const auto line = mountinfo.substr(0, mountinfo.find('\n'));
-    mountinfo.remove_prefix(std::min(line.size() + 1, mountinfo.size()));
-    // "36 35 98:0 /root /mnt rw shared:1 - ext3 /dev/root rw": paths have their blanks escaped.
-    const auto id = number_at(line, 0);
-    const auto separator = line.find(" - ");
-    if (!id || separator == std::string_view::npos) continue;
-    const auto rest = line.substr(separator + 3);
-    const auto type = rest.substr(0, rest.find(' '));
-    if (is_remote(type)) mounts.emplace(*id, type);
-  }
+  each_mount(mountinfo, [&](std::uint64_t id, std::string_view, std::string_view type) {
+    if (is_remote(type)) mounts.emplace(id, type);
+  });
   return mounts;
+}
+
+std::string remote_type_of(std::string_view whole_path, std::string_view mountinfo) {
+  std::string path;
+  for (const char character : whole_path) character == ' ' ? path += "\\040" : path += character;
+  std::string_view type_of_longest;
+  std::size_t longest = 0;
+  each_mount(mountinfo, [&](std::uint64_t, std::string_view point, std::string_view type) {
+    if (point == "/") point = "";
+    // The later one of two at the same place hides the other.
+    if (point.size() < longest || !path.starts_with(point)) return;
+    if (path.size() > point.size() && path[point.size()] != '/') return;
+    longest = point.size();
+    type_of_longest = type;
+  });
+  return is_remote(type_of_longest) ? std::string(type_of_longest) : std::string();
 }
 
 Result<std::vector<OpenFile>> open_files(pid_t pid) {

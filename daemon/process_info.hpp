@@ -59,6 +59,11 @@ struct OpenFile {
 /// The mounts that a /proc/PID/mountinfo tells whose server may not answer: type by mount id.
 [[nodiscard]] std::map<std::uint64_t, std::string> remote_mounts(std::string_view mountinfo);
 
+/// The type of the file system that `path` is on, if that is one whose server may not answer; else
+/// empty. Told by a /proc/PID/mountinfo alone, so that nobody waits. `path` is absolute, and no
+/// symbolic link leads elsewhere.
+[[nodiscard]] std::string remote_type_of(std::string_view path, std::string_view mountinfo);
+
 /// All open files of `pid`, by descriptor. An Error if we may not look: that takes the same user as
 /// QEMU's, or CAP_SYS_PTRACE.
 [[nodiscard]] Result<std::vector<OpenFile>> open_files(pid_t pid);

@@ -11,7 +11,7 @@ Result<std::string> Vm::plugin_path() const {
   if (!path)
     return Error{
         "was started without qemon's TCG plugin: start QEMU with "
-        "-plugin libqemon-plugin.so,path=/run/qemon/NAME.tcg"};
+        "-plugin libqemon-plugin.so,path=/run/vms/NAME.tcg"};
   return {boost::system::in_place_value, std::move(*path)};
 }
 

@@ -1,9 +1,11 @@
 #include "plugin/figures_reader.hpp"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +29,14 @@ constexpr std::array<std::pair<std::string_view, std::uint32_t>, 4> levels{
 constexpr std::array<std::string_view, instruction_classes> class_names{
     "other", "move", "integer", "branch", "call", "return", "vector", "system"};
 
+/// A symbolic link could lead to a server that does not answer, and a FIFO would hold us up.
+int open_directly(const std::string& path, int access) {
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(access | O_NONBLOCK | O_CLOEXEC);
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  return static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how));
+}
+
 /// Both products are small, as the counts are checked first.
 bool fits(const Header& header, std::uint64_t bytes) {
   if (header.vcpu_slots == 0 || header.vcpu_slots > vcpu_slots_max) return false;
@@ -41,13 +51,13 @@ bool fits(const Header& header, std::uint64_t bytes) {
 
 Result<FiguresReader> FiguresReader::open(const std::string& path) {
   bool is_writable = true;
-  // A FIFO must not hold us up.
-  constexpr int flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  UniqueFd file(::open(path.c_str(), O_RDWR | flags));
+  UniqueFd file(open_directly(path, O_RDWR));
   if (!file) {
     is_writable = false;
-    file = UniqueFd(::open(path.c_str(), O_RDONLY | flags));
+    file = UniqueFd(open_directly(path, O_RDONLY));
   }
+  if (!file && errno == ELOOP)
+    return Error{path + ": has a symbolic link in it: give the plugin the path without"};
   if (!file) return system_error(errno, path);
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return system_error(errno, path);

@@ -37,7 +37,7 @@ bool read_option(const char* argument, Options& options) {
   if (text.starts_with("path=")) {
     options.path = argument + 5;
     if (*options.path == '/') return true;
-    std::fprintf(stderr, "qemon-plugin: path '%s' is not absolute: use path=/run/qemon/NAME.tcg\n",
+    std::fprintf(stderr, "qemon-plugin: path '%s' is not absolute: use path=/run/vms/NAME.tcg\n",
                  options.path);
     return false;
   }
@@ -66,7 +66,7 @@ bool read_options(int argc, char** argv, Options& options) {
   }
   if (options.path != nullptr) return true;
   std::fprintf(stderr,
-               "qemon-plugin: no path: use -plugin libqemon-plugin.so,path=/run/qemon/NAME.tcg\n");
+               "qemon-plugin: no path: use -plugin libqemon-plugin.so,path=/run/vms/NAME.tcg\n");
   return false;
 }
 

@@ -34,6 +34,9 @@ JournalEntry full_entry() {
   entry.off_by_others = {"d"};
   entry.tripped = {{"e", "too much"}};
   entry.trace = {true, "/proc/self/fd/2", true, "trace-4711"};
+  entry.collecting.latency_histograms = {"vd0"};
+  entry.collecting.plugin_level =
+      JournaledPluginLevel{"/run/vms/web1.tcg", 0, 3, BootClock::time_point(1h)};
   JournaledLease forever;
   forever.id = 7;
   forever.pack = "irq";

@@ -101,6 +101,22 @@ TEST(OpenFiles, KnowTheMountsWhoseServerMayNotAnswer) {
   EXPECT_TRUE(remote_mounts("\n - nfs x\nx 1 - nfs\n").empty());
 }
 
+TEST(RemoteType, IsThatOfTheMountThatAPathIsOn) {
+  const std::string mounts =
+      "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+      "40 27 0:35 / /home\\040x rw,relatime shared:20 - nfs4 server:/home rw,vers=4.2\n"
+      "41 40 0:36 / /home\\040x/local rw - tmpfs tmpfs rw\n"
+      "42 27 0:37 / /mnt rw - ext4 /dev/sdb1 rw\n"
+      "43 42 0:38 / /mnt rw - fuse.sshfs user@host:/ rw\n";
+
+  EXPECT_EQ(remote_type_of("/run/vms/a", mounts), "");
+  EXPECT_EQ(remote_type_of("/home x/a", mounts), "nfs4");
+  EXPECT_EQ(remote_type_of("/home x/local/a", mounts), "");
+  EXPECT_EQ(remote_type_of("/home xy/a", mounts), "");
+  EXPECT_EQ(remote_type_of("/mnt/a", mounts), "fuse.sshfs");
+  EXPECT_EQ(remote_type_of("/a", ""), "");
+}
+
 TEST(OpenFiles, TellPipesFromFiles) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);

@@ -19,6 +19,7 @@ import stack as stacks  # noqa: E402
 from fake_qemu import FakeQemu  # noqa: E402
 
 BIN = pathlib.Path(sys.argv[1]).resolve()
+PLUGIN = BIN.parent / "lib" / "libqemon-plugin.so"
 DEADLINE = 60
 
 Metric = collections.namedtuple("Metric", "type labels")
@@ -30,6 +31,7 @@ TYPES = {"counter": "counter", "gauge": "gauge", "histogram": "histogram", "late
 # Documented, but not to be seen here, and why.
 NOT_HERE = {
     "qemu_block_io_errors_total": "needs a disk that fails; tests/daemon/qmp_event_counters_test.cpp has one",
+    "qemu_tcg_discontinuities_total": "needs QEMU 10.2; tests/daemon/collect_tcg_plugin_test.cpp has one",
 }
 # Here on some machines only.
 NOT_EVERYWHERE = {
@@ -104,7 +106,8 @@ class Metrics(unittest.TestCase):
         cls.docs = documented()
         # A VM that counts instructions, with all that collectors ask for; one that migrates, costs too much, and ends; and one of KVM, of
         # which only the monitor was recorded.
-        cls.real = cls.stack.start_vm("real", ["-icount", "shift=auto", "-object", "iothread,id=io1", "-device", "virtio-balloon-pci"])
+        cls.real = cls.stack.start_vm("real", ["-icount", "shift=auto", "-object", "iothread,id=io1", "-device", "virtio-balloon-pci",
+                                             "-plugin", f"{PLUGIN},path={cls.stack.folder}/real.tcg,level=all"])
         cls.moving = cls.stack.start_vm("moving")
         fake = cls.cleanups.enter_context(FakeQemu(BIN, cls.stack.folder / "vms", "kvm"))
         fake.tell("add fake")
@@ -112,7 +115,7 @@ class Metrics(unittest.TestCase):
         wrong.parent.mkdir()
         wrong.write_text(WRONG_PACK, encoding="utf-8")
         collectors = dict.fromkeys(("block", "block-latency", "irq", "jit", "jobs", "kvm-stats", "memory", "migration", "process", "replay",
-                                    "sync-profile", "threads"), "1s")
+                                    "sync-profile", "tcg-plugin", "threads"), "1s")
         cls.qemond = cls.stack.start_qemond(
             [cls.real, cls.moving, FakeVm("fake", f"unix:{cls.stack.folder}/vms/fake.qmp")], collectors=collectors,
             options=["--pack-dir", wrong.parent, "--budget", "real=unlimited", "--budget", "moving=records=1,grace=1s"])

@@ -371,7 +371,8 @@ def journals():
         "attached_by_command": True, "process": {"pid": 4711, "start_ticks": 123456789}, "threads": [4712, 4713], "on": ["a", "b"],
         "about_to_be_on": ["c"], "off_by_others": ["d"], "tripped": [{"event": "e", "why": "too much"}],
         "trace": {"log_away": True, "log_restore": "/proc/self/fd/2", "trace_file_ours": True, "trace_file": "trace-4711"},
-        "collecting": {"latency_histograms": ["vd0"], "sync_profile": True}, "leases": [lease, asked],
+        "collecting": {"latency_histograms": ["vd0"], "sync_profile": True,
+                       "plugin_level": {"path": "/run/vms/web1.tcg", "found": 0, "wanted": 1, "until": 3600000000000}}, "leases": [lease, asked],
     }  # fmt: skip
     yield "entry", json.dumps(entry).encode()
     old = {key: value for key, value in entry.items() if key not in ("tripped", "collecting")}

@@ -78,7 +78,7 @@ files_are_in_place() {
     /usr/lib/sysusers.d/qemon.conf /usr/lib/tmpfiles.d/qemon.conf /usr/share/man/man1/qemon.1.gz /usr/share/man/man8/qemond.8.gz \
     /usr/share/man/man5/{qemond.yaml,qemon-packs}.5.gz /usr/share/bash-completion/completions/{qemon,qemond} \
     /usr/share/zsh/vendor-completions/_qemon /usr/share/fish/vendor_completions.d/qemon.fish \
-    /usr/share/doc/qemon/{copyright,changelog.gz,changelog.Debian.gz,examples/qemond.yaml,docs/packs.md} /usr/share/qemon/packs/virtio-blk.yaml; do
+    /usr/share/doc/qemon/{copyright,changelog.gz,changelog.Debian.gz,examples/qemond.yaml,docs/packs.md} /usr/share/qemon/packs/virtio-blk.yaml /usr/lib/qemon/libqemon-plugin.so; do
     grep -qxF "$path" <<<"$paths" || { echo "$path is missing"; exit 1; }
   done
   same "packs" "$(find packs -name "*.yaml" | wc -l)" "$(grep -c '^/usr/share/qemon/packs/.*\.yaml$' <<<"$paths")"
@@ -114,6 +114,7 @@ depends_on_libraries() {
 programs_run() {
   dpkg-deb -x "$qemon" "$scratch/tree"
   same "sections with symbols" '' "$(readelf -S "$scratch"/tree/usr/bin/{qemon,qemond} | grep -o '\.symtab' || true)"
+  same "what the plugin needs" libc.so.6 "$(readelf -d "$scratch/tree/usr/lib/qemon/libqemon-plugin.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')"
   "$scratch/tree/usr/bin/qemond" --check --config "$scratch/tree/etc/qemon/qemond.yaml"
   "$scratch/tree/usr/bin/qemon" --version
 }

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from plugin_figures import PluginFigures  # noqa: E402
+from plugin_figures import PluginFigures, takes_plugins  # noqa: E402
 from qemu_builds import builds  # noqa: E402
 from stack import PATIENCE, ROOT, Failure, Stack  # noqa: E402
 
@@ -160,13 +160,6 @@ def run(stack, build, plugin):
     guest.work(1000)
     level_is(stack, guest, "count")
     guest.close()
-
-
-def takes_plugins(build):
-    if not build.binary:
-        return False
-    said = subprocess.run([build.binary, "-plugin", "/dev/null/none", "-M", "none"], capture_output=True, text=True, check=False, timeout=PATIENCE).stderr
-    return "not enabled" not in said and "invalid option" not in said
 
 
 def main():

@@ -49,3 +49,11 @@ def qemu_user():
     if qemu and "-plugin" in subprocess.run([qemu, "--help"], capture_output=True, text=True, check=False).stdout:
         return qemu
     return None
+
+
+def takes_plugins(build):
+    """Whether that QEMU (of qemu_builds) was built with plugins."""
+    if not build.binary:
+        return False
+    said = subprocess.run([build.binary, "-plugin", "/dev/null/none", "-M", "none"], capture_output=True, text=True, check=False).stderr
+    return "not enabled" not in said and "invalid option" not in said
