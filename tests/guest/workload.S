@@ -16,13 +16,12 @@
 # Between commands the processor is halted: an idle guest costs nothing, and makes no port reads
 # that a trace would show.
 
+  .include "serial.inc"
+
   .code16
   .section .text
   .globl _start
 
-  .set COM1, 0x3f8
-  .set LINE_STATUS, COM1 + 5
-  .set IRQ4_VECTOR, 0x0c * 4
   .set DATA, 0x8000
 
 _start:
@@ -37,18 +36,7 @@ start:
   movw $0x7c00, %sp
   movb %dl, drive
 
-  # A received byte raises IRQ 4, whose only work is to end the halt.
-  movw $acknowledge, IRQ4_VECTOR
-  movw $0, IRQ4_VECTOR + 2
-  movw $(COM1 + 3), %dx
-  movb $0x03, %al              # Eight bits, no parity, and the divisor latch closed.
-  outb %al, %dx
-  movw $(COM1 + 4), %dx
-  movb $0x0b, %al              # DTR, RTS, and OUT2, without which no interrupt leaves the UART.
-  outb %al, %dx
-  movw $(COM1 + 1), %dx
-  movb $0x01, %al              # Interrupt on received data.
-  outb %al, %dx
+  serial_begin
   inb $0x21, %al
   andb $0xef, %al              # Unmask IRQ 4.
   outb %al, $0x21
@@ -128,46 +116,7 @@ request:
   popw %si
   ret
 
-# %al = the next byte of the serial port. The flag and the halt are one step, so that no byte can
-# slip in between.
-get:
-  cli
-  call received
-  jnz 1f
-  sti
-  hlt
-  jmp get
-1:
-  sti
-  movw $COM1, %dx
-  inb %dx, %al
-  ret
-
-# Zero flag clear: a byte is waiting.
-received:
-  movw $LINE_STATUS, %dx
-  inb %dx, %al
-  testb $0x01, %al
-  ret
-
-put:
-  movb %al, %bl
-1:
-  movw $LINE_STATUS, %dx
-  inb %dx, %al
-  testb $0x20, %al
-  jz 1b
-  movw $COM1, %dx
-  movb %bl, %al
-  outb %al, %dx
-  ret
-
-acknowledge:
-  pushw %ax
-  movb $0x20, %al
-  outb %al, $0x20
-  popw %ax
-  iret
+  serial_functions
 
 # Function number, then the packet of the extended disk functions: size, zero, sectors, offset,
 # segment, first sector.

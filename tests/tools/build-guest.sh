@@ -17,7 +17,7 @@ esac
 
 scratch=$(mktemp -d "$image.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
-"${prefix}as" --32 ${3:+--defsym "$3"} -o "$scratch/guest.o" "$source"
+"${prefix}as" --32 -I "$(dirname "$source")" ${3:+--defsym "$3"} -o "$scratch/guest.o" "$source"
 "${prefix}ld" -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start \
   -o "$scratch/guest.img" "$scratch/guest.o"
 
