@@ -21,7 +21,8 @@ namespace {
 
 constexpr std::array<std::string_view, plugin::access_targets> target_names{"ram", "device"};
 constexpr std::array<std::string_view, plugin::access_operations> operation_names{"load", "store"};
-constexpr std::size_t usual_sizes = 5;  // 1 to 16 bytes; more only where it occurs.
+constexpr std::uint32_t vcpus_max = 256;  // Each has some thirty series.
+constexpr std::size_t usual_sizes = 5;    // 1 to 16 bytes; more only where it occurs.
 
 std::string page_name(std::uint64_t address) {
   std::array<char, 20> text{'0', 'x'};
@@ -69,6 +70,7 @@ Figures tcg_plugin_figures(const plugin::Figures& found) {
   const auto& header = found.header;
   const bool has_accesses = counts_accesses(found);
   for (const auto& [index, counts] : found.vcpus) {
+    if (index >= vcpus_max) break;
     const std::string vcpu = std::to_string(index);
     add_sample(instructions, {{"vcpu", vcpu}}, counts.instructions);
     add_sample(blocks, {{"vcpu", vcpu}}, counts.blocks);
@@ -146,11 +148,8 @@ class TcgPluginCollector {
       reader_.reset();
     }
     if (!path_) co_return Figures();
-    if (auto ended = end_level(view); !ended) co_return ended.error();
     co_return read();
   }
-
-  asio::awaitable<Result<void>> finish(CollectorView view) { co_return put_back(view); }
 
  private:
   Result<Figures> read() {
@@ -160,37 +159,36 @@ class TcgPluginCollector {
       if (!opened) return opened.error();
       reader_.emplace(std::move(*opened));
       blocks_ = TcgBlocks();
+      has_blocks_ = counted_blocks_ = false;
     }
     const auto found = reader_->read();
     if (!found) return found.error();
     Figures figures = tcg_plugin_figures(*found);
+    // Once more after the level has changed: then nothing is added any more.
+    const bool counts_blocks = (found->header.level & plugin::level_blocks) != 0;
+    if (!counts_blocks && !counted_blocks_ && has_blocks_)
+      return add_blocks(std::move(figures), *found);
     if (found->header.block_count == 0) return figures;
+    counted_blocks_ = counts_blocks;
+    has_blocks_ = true;
     const auto blocks = reader_->read_blocks();
     if (!blocks) return blocks.error();
     blocks_.update(*blocks);
-    for (auto& family : blocks_.figures(found->header.beyond_instructions))
+    return add_blocks(std::move(figures), *found);
+  }
+
+  Figures add_blocks(Figures figures, const plugin::Figures& found) const {
+    for (auto& family : blocks_.figures(found.header.beyond_instructions))
       figures.push_back(std::move(family));
     return figures;
-  }
-
-  static Result<void> end_level(const CollectorView& view) {
-    const auto& level = view.changed.plugin_level;
-    if (!level || !level->until || *level->until > BootClock::now()) return {};
-    return put_back(view);
-  }
-
-  static Result<void> put_back(const CollectorView& view) {
-    auto& level = view.changed.plugin_level;
-    if (!level) return {};
-    if (auto back = put_plugin_level_back(*level); !back) return back;
-    level.reset();
-    return view.write_journal();
   }
 
   std::optional<ProcessInfo> process_;
   std::optional<std::string> path_;
   std::optional<plugin::FiguresReader> reader_;
   TcgBlocks blocks_;
+  bool has_blocks_ = false;
+  bool counted_blocks_ = false;  // When they were read last.
 };
 
 }  // namespace
@@ -200,10 +198,9 @@ Collector tcg_plugin_collector() {
   collector.name = "tcg-plugin";
   collector.interval = 5s;
   collector.needs_process = true;
-  // Shared by the two functions and their copies, which std::function insists on making.
+  // Shared by the function's copies, which std::function insists on making.
   const auto state = std::make_shared<TcgPluginCollector>();
   collector.poll = [state](CollectorView view) { return state->poll(view); };
-  collector.finish = [state](CollectorView view) { return state->finish(view); };
   return collector;
 }
 

@@ -67,6 +67,17 @@ Result<void> CollectorRunner::switch_plugin_level(const std::string& path, std::
   return daemon::switch_plugin_level(path, wanted, until, changed_.plugin_level, write_journal_);
 }
 
+Result<void> CollectorRunner::end_plugin_level() {
+  auto& level = changed_.plugin_level;
+  if (!level) return Result<void>();
+  if (auto back = put_plugin_level_back(*level); !back) {
+    if (level->until) level->until = BootClock::now() + 10s;
+    return back;
+  }
+  level.reset();
+  return write_journal_();
+}
+
 void CollectorRunner::begin_session(std::shared_ptr<const std::set<std::string>> commands,
                                     bool has_process, std::size_t seed) {
   commands_ = std::move(commands);

@@ -38,9 +38,12 @@ class CollectorRunner {
   void set_vm(std::string name) { vm_ = std::move(name); }
   /// What collectors switched on in the QEMU that the VM is, and have not undone.
   [[nodiscard]] const JournaledCollecting& changed() const { return changed_; }
-  /// Has the QEMU's TCG plugin count so, until the collector `tcg-plugin` puts it back.
+  /// Has the QEMU's TCG plugin count so, until end_plugin_level().
   Result<void> switch_plugin_level(const std::string& path, std::uint32_t wanted,
                                    std::optional<BootClock::time_point> until);
+  /// Puts back what it counted before, if anything was switched. Needs no monitor. After an Error
+  /// it is due again in 10 s.
+  Result<void> end_plugin_level();
   /// Another QEMU takes its place, in which an earlier life of ours left this.
   void begin_process(JournaledCollecting left_behind) { changed_ = std::move(left_behind); }
   /// What is told of collectors by name; others are as they are by default.

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "base/utf8.hpp"
 #include "daemon/proc_text.hpp"
 #include "daemon/process_info.hpp"
 
@@ -47,6 +48,8 @@ std::optional<std::string> plugin_figures_path(const std::vector<std::string>& a
 Result<plugin::FiguresReader> open_plugin_figures(const std::string& path) {
   if (!path.starts_with('/') || (path + "/").find("/../") != std::string::npos)
     return Error{path + ": is not absolute: give the plugin the path of a file"};
+  if (!is_one_line(path))
+    return Error{one_line(path) + ": has control characters: give the plugin another path"};
   const auto mounts = read_text("/proc/self/mountinfo").value_or("");
   if (const auto type = remote_type_of(path, mounts); !type.empty())
     return Error{path + ": is on a file system of type " + type +
@@ -60,10 +63,10 @@ Result<void> switch_plugin_level(const std::string& path, std::uint32_t wanted,
                                  const std::function<Result<void>()>& write_journal) {
   auto reader = open_plugin_figures(path);
   if (!reader) return reader.error();
-  const auto figures = reader->read();
-  if (!figures) return figures.error();
+  const auto header = reader->read_header();
+  if (!header) return header.error();
   const auto before = level;
-  const std::uint32_t found = level ? level->found : figures->header.wanted_level;
+  const std::uint32_t found = level ? level->found : header->wanted_level;
   level = JournaledPluginLevel{path, found, wanted, until};
   auto written = write_journal();
   if (written) written = reader->want_level(wanted);
@@ -79,11 +82,16 @@ Result<void> switch_plugin_level(const std::string& path, std::uint32_t wanted,
 
 Result<void> put_plugin_level_back(const JournaledPluginLevel& level) {
   auto reader = open_plugin_figures(level.path);
-  // QEMU took it along, or another one has made it anew and refuses.
-  if (!reader) return {};
-  const auto figures = reader->read();
-  if (!figures) return {};
-  if (figures->header.wanted_level != level.wanted) return {};
+  if (!reader) {
+    // QEMU took it along.
+    const auto code = reader.error().code;
+    if (code == std::errc::no_such_file_or_directory || code == std::errc::not_a_directory)
+      return {};
+    return reader.error();
+  }
+  const auto header = reader->read_header();
+  if (!header) return header.error();
+  if (header->wanted_level != level.wanted) return {};
   return reader->want_level(level.found);
 }
 

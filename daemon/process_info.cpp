@@ -79,9 +79,9 @@ FileKind kind_of(mode_t mode) {
 
 /// See OpenFile::remote. A VM's disk on a server that is down must not hold up other VMs.
 bool is_remote(std::string_view type) {
-  static constexpr std::array<std::string_view, 15> types{
-      "9p",   "afs",   "beegfs", "ceph", "cifs",  "coda", "fuse",  "gfs2",
-      "gpfs", "ncpfs", "nfs",    "nfs4", "ocfs2", "smb3", "lustre"};
+  static constexpr std::array<std::string_view, 16> types{
+      "9p",   "afs",  "autofs", "beegfs", "ceph", "cifs",  "coda", "fuse",
+      "gfs2", "gpfs", "ncpfs",  "nfs",    "nfs4", "ocfs2", "smb3", "lustre"};
   return type.starts_with("fuse.") || std::find(types.begin(), types.end(), type) != types.end();
 }
 
@@ -170,13 +170,28 @@ std::map<std::uint64_t, std::string> remote_mounts(std::string_view mountinfo) {
   return mounts;
 }
 
-std::string remote_type_of(std::string_view whole_path, std::string_view mountinfo) {
-  std::string path;
-  for (const char character : whole_path) character == ' ' ? path += "\\040" : path += character;
+/// A mount point without the kernel's escapes: "\\040" is a blank.
+std::string unescaped(std::string_view text) {
+  const auto is_octal = [](char digit) { return digit >= '0' && digit <= '7'; };
+  std::string plain;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '\\' && at + 3 < text.size() &&
+        std::all_of(&text[at + 1], &text[at] + 4, is_octal)) {
+      plain += static_cast<char>((text[at + 1] - '0') * 64 + (text[at + 2] - '0') * 8 +
+                                 (text[at + 3] - '0'));
+      at += 3;
+    } else {
+      plain += text[at];
+    }
+  }
+  return plain;
+}
+
+std::string remote_type_of(std::string_view path, std::string_view mountinfo) {
   std::string_view type_of_longest;
   std::size_t longest = 0;
-  each_mount(mountinfo, [&](std::uint64_t, std::string_view point, std::string_view type) {
-    if (point == "/") point = "";
+  each_mount(mountinfo, [&](std::uint64_t, std::string_view escaped, std::string_view type) {
+    const std::string point = escaped == "/" ? "" : unescaped(escaped);
     // The later one of two at the same place hides the other.
     if (point.size() < longest || !path.starts_with(point)) return;
     if (path.size() > point.size() && path[point.size()] != '/') return;

@@ -83,24 +83,29 @@ asio::awaitable<Result<void>> put_trace_back(qmp::Client& client, const Journale
   co_return Result<void>();
 }
 
+/// All of it, also after an error; the first one is returned.
 asio::awaitable<Result<void>> undo_collecting(qmp::Client& client,
                                               const JournaledCollecting& collecting) {
+  Result<void> done;
+  const auto note = [&](const Error& error) {
+    if (done) done = error;
+  };
+  if (collecting.plugin_level) {
+    const auto back = put_plugin_level_back(*collecting.plugin_level);
+    if (!back) note(back.error());
+  }
   for (const auto& id : collecting.latency_histograms) {
     auto arguments = nlohmann::json::object();
     arguments["id"] = id;
     // A device that was unplugged took its histogram with it.
     auto removed = co_await client.execute("block-latency-histogram-set", std::move(arguments),
                                            qmp::default_deadline);
-    if (!removed && !qmp::is_refusal(removed.error())) co_return removed.error();
+    if (!removed && !qmp::is_refusal(removed.error())) note(removed.error());
   }
-  if (collecting.plugin_level) {
-    auto back = put_plugin_level_back(*collecting.plugin_level);
-    if (!back) co_return back.error();
-  }
-  if (!collecting.sync_profile) co_return Result<void>();
+  if (!collecting.sync_profile) co_return done;
   auto off = co_await qmp::human_command(client, "sync-profile off");
-  if (!off && !qmp::is_refusal(off.error())) co_return off.error();
-  co_return Result<void>();
+  if (!off && !qmp::is_refusal(off.error())) note(off.error());
+  co_return done;
 }
 
 asio::awaitable<Result<void>> put_back_over(qmp::Client& client, const JournalEntry& entry,

@@ -245,7 +245,9 @@ asio::awaitable<void> Vm::follow_trace() {
 /// When the next lease is over, by the clock of the timers. That one stands still while the host
 /// sleeps, so a lease that was over meanwhile is seen at the next poll.
 Clock::time_point Vm::next_lease_end_here() const {
-  const auto end = leases_.next_end();
+  auto end = leases_.next_end();
+  const auto& level = collectors_.changed().plugin_level;
+  if (level && level->until && (!end || *level->until < *end)) end = level->until;
   if (!end) return Clock::time_point::max();
   // A millisecond more, since clocks are compared that are not read at one time.
   return Clock::now() + std::max(*end - BootClock::now(), BootClock::duration(0)) + 1ms;

@@ -270,6 +270,8 @@ class Vm {
   void end_leases(const std::vector<LeaseId>& ids, SwitchReport* report);
   bool end_leases_that_are_over();
   void end_all_leases();
+  void end_plugin_level(const char* why);
+  void end_plugin_level_if_over();
   void give_up(const SwitchReport& report);
   [[nodiscard]] std::chrono::steady_clock::time_point next_lease_end_here() const;
   [[nodiscard]] JournalEntry journal_entry() const;

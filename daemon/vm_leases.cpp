@@ -70,6 +70,7 @@ std::shared_ptr<Vm::SwitchRequest> Vm::ask_to_end_all() {
   std::vector<LeaseId> all;
   for (const auto& [id, lease] : leases_.all()) all.push_back(id);
   end_leases(all, &request->report);
+  end_plugin_level("put back");
   write_journal_or_warn();
   return ask(std::move(request));
 }
@@ -235,6 +236,7 @@ void Vm::end_leases(const std::vector<LeaseId>& ids, SwitchReport* report) {
 
 /// True if there is something to reconcile by that.
 bool Vm::end_leases_that_are_over() {
+  end_plugin_level_if_over();
   const auto over = leases_.over(BootClock::now());
   if (over.empty()) return false;
   for (const auto id : over) {
@@ -256,6 +258,7 @@ bool Vm::end_leases_that_are_over() {
 /// Ends everything that anybody asked for.
 void Vm::end_all_leases() {
   leases_.end_all();
+  end_plugin_level("before qemond lets it go");
 }
 
 /// What was asked for cannot be done: as if it had not been asked for.

@@ -1,8 +1,21 @@
 // The part of Vm that knows the TCG plugin of its QEMU.
+#include <spdlog/spdlog.h>
+
 #include "daemon/plugin_level.hpp"
 #include "daemon/vm.hpp"
 
 namespace qemon::daemon {
+
+namespace {
+
+/// What QEMU does when its plugin asks it to translate anew was mended in these: before, it kept a
+/// lock for ever (plugins/loader.c, plugin_reset_destroy).
+bool can_switch_level(const qmp::Version& version) {
+  return version >= qmp::Version{10, 0, 0} ||
+         (version >= qmp::Version{7, 2, 18} && version < qmp::Version{7, 3, 0});
+}
+
+}  // namespace
 
 Result<std::string> Vm::plugin_path() const {
   if (!is_up()) return Error{"is " + std::string(to_string(state_)) + ": " + reason_};
@@ -18,9 +31,30 @@ Result<std::string> Vm::plugin_path() const {
 Result<void> Vm::switch_plugin_level(std::uint32_t wanted, LeaseLength length) {
   const auto path = plugin_path();
   if (!path) return path.error();
+  if (!identity_ || !can_switch_level(identity_->version))
+    return Error{
+        "QEMU " + qemu_version() +
+        " may hang when its plugin's level is switched while it runs: start it with level=" +
+        std::string(plugin::level_name(wanted)) + ", or take QEMU 10.0 or newer"};
   std::optional<BootClock::time_point> until;
   if (length) until = BootClock::now() + *length;
-  return collectors_.switch_plugin_level(*path, wanted, until);
+  auto switched = collectors_.switch_plugin_level(*path, wanted, until);
+  wake();
+  return switched;
+}
+
+void Vm::end_plugin_level(const char* why) {
+  const auto level = collectors_.changed().plugin_level;
+  if (!level) return;
+  if (const auto ended = collectors_.end_plugin_level(); !ended)
+    spdlog::warn("{}: the plugin's level is not put back: {}", name(), ended.error().detail);
+  else
+    spdlog::info("{}: plugin level={} {}", name(), plugin::level_name(level->found), why);
+}
+
+void Vm::end_plugin_level_if_over() {
+  const auto& level = collectors_.changed().plugin_level;
+  if (level && level->until && *level->until <= BootClock::now()) end_plugin_level("is over");
 }
 
 }  // namespace qemon::daemon

@@ -6,10 +6,11 @@
 
 namespace qemon::plugin {
 
-bool BlockTable::begin(const FiguresFile& file) {
+bool BlockTable::begin(const FiguresFile& file, std::uint64_t capacity) {
   file_ = file;
+  capacity_ = capacity;
   std::uint64_t entries = 1;
-  while (entries < 2 * file.header->block_capacity) entries *= 2;
+  while (entries < 2 * capacity) entries *= 2;
   // Memory that is not touched costs nothing.
   void* memory = mmap(nullptr, entries * sizeof(std::uint32_t), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -14,7 +14,7 @@ namespace qemon::plugin {
 class BlockTable {
  public:
   /// False if there is no memory for the index.
-  [[nodiscard]] bool begin(const FiguresFile& file);
+  [[nodiscard]] bool begin(const FiguresFile& file, std::uint64_t capacity);
   /// The entry of such a block, made by `describe` (which is called with an empty Block) if it is
   /// new; null if there is no room.
   template <typename Describe>
@@ -23,7 +23,7 @@ class BlockTable {
     pthread_mutex_lock(&mutex_);
     std::uint32_t& place = place_of(address, instructions);
     Block* block = place != 0 ? &file_.blocks[place - 1] : nullptr;
-    if (block == nullptr && count_ < file_.header->block_capacity) {
+    if (block == nullptr && count_ < capacity_) {
       block = &file_.blocks[count_];
       block->address = address;
       block->instructions = instructions;
@@ -43,6 +43,7 @@ class BlockTable {
   FiguresFile file_;
   std::uint32_t* index_ = nullptr;  ///< Open addressing, at most half full.
   std::uint64_t index_mask_ = 0;
+  std::uint64_t capacity_ = 0;  ///< Not that of the file, which others may write.
   std::uint32_t count_ = 0;
   pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
 };

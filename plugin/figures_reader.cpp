@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sched.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,7 +17,7 @@ namespace {
 
 constexpr std::uint32_t vcpu_slots_max = 4096;
 constexpr std::uint64_t block_capacity_max = 1048576;
-constexpr int attempts_max = 100;  // A page is written in a fraction of a microsecond.
+constexpr int attempts_max = 10;  // A page is written in a fraction of a microsecond.
 
 constexpr std::array<std::pair<std::string_view, std::uint32_t>, 4> levels{
     {{"count", level_count},
@@ -29,10 +27,10 @@ constexpr std::array<std::pair<std::string_view, std::uint32_t>, 4> levels{
 constexpr std::array<std::string_view, instruction_classes> class_names{
     "other", "move", "integer", "branch", "call", "return", "vector", "system"};
 
-/// A symbolic link could lead to a server that does not answer, and a FIFO would hold us up.
-int open_directly(const std::string& path, int access) {
+/// A symbolic link could lead to a server that does not answer.
+int open_directly(const std::string& path, int flags) {
   open_how how{};
-  how.flags = static_cast<std::uint64_t>(access | O_NONBLOCK | O_CLOEXEC);
+  how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
   how.resolve = RESOLVE_NO_SYMLINKS;
   return static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how));
 }
@@ -50,18 +48,21 @@ bool fits(const Header& header, std::uint64_t bytes) {
 }  // namespace
 
 Result<FiguresReader> FiguresReader::open(const std::string& path) {
-  bool is_writable = true;
-  UniqueFd file(open_directly(path, O_RDWR));
-  if (!file) {
-    is_writable = false;
-    file = UniqueFd(open_directly(path, O_RDONLY));
-  }
-  if (!file && errno == ELOOP)
+  // Looked at before it is opened: to open a device or a file of the kernel's may do something.
+  const UniqueFd place(open_directly(path, O_PATH));
+  if (!place && errno == ELOOP)
     return Error{path + ": has a symbolic link in it: give the plugin the path without"};
-  if (!file) return system_error(errno, path);
+  if (!place) return system_error(errno, path);
   struct stat status {};
-  if (fstat(file.get(), &status) != 0) return system_error(errno, path);
+  if (fstat(place.get(), &status) != 0) return system_error(errno, path);
   if (!S_ISREG(status.st_mode)) return Error{path + ": is not a regular file"};
+  if (status.st_size < static_cast<off_t>(sizeof(Header)))
+    return Error{path + ": is not a file of libqemon-plugin.so"};
+  const std::string same = "/proc/self/fd/" + std::to_string(place.get());
+  UniqueFd file(::open(same.c_str(), O_RDWR | O_CLOEXEC));
+  const bool is_writable = static_cast<bool>(file);
+  if (!file) file = UniqueFd(::open(same.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return system_error(errno, path);
   FiguresReader reader(path, std::move(file), is_writable,
                        static_cast<std::uint64_t>(status.st_size));
   Header header;
@@ -91,56 +92,61 @@ Result<void> FiguresReader::copy(void* to, std::size_t bytes, std::uint64_t from
   return {};
 }
 
-/// Nothing if it does not hold still.
-Result<std::optional<Vcpu>> FiguresReader::read_vcpu(std::uint64_t at) const {
-  for (int attempt = 0; attempt < attempts_max; ++attempt) {
-    std::uint32_t before = 0, after = 0;
-    Vcpu page;
-    if (auto copied = copy(&before, sizeof before, at); !copied) return copied.error();
-    if (auto copied = copy(&page, sizeof page, at); !copied) return copied.error();
-    if (auto copied = copy(&after, sizeof after, at); !copied) return copied.error();
-    const bool is_whole = before == after && before % 2 == 0;
-    if (is_whole || (attempt == 0 && is_abandoned())) return std::optional(page);
-    ::sched_yield();
-  }
-  return std::optional<Vcpu>();
-}
-
-/// QEMU has ended, or was killed: what is there is all that there will be.
+/// QEMU, whose mapping holds the lock, has ended or was killed: what is there is all that there
+/// will be. Looking takes no lock.
 bool FiguresReader::is_abandoned() const {
-  if (flock(file_.get(), LOCK_SH | LOCK_NB) != 0) return false;
-  flock(file_.get(), LOCK_UN);
-  return true;
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return fcntl(file_.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }
 
-Result<Figures> FiguresReader::read() {
-  Figures figures;
-  if (auto copied = copy(&figures.header, sizeof figures.header, 0); !copied) return copied.error();
-  const Header& header = figures.header;
+Result<Header> FiguresReader::read_header() const {
+  Header header;
+  if (auto copied = copy(&header, sizeof header, 0); !copied) return copied.error();
   if (!fits(header, bytes_))
     return Error{path_ + ": is damaged: what its header tells does not fit its size"};
-  for (std::uint32_t index = 0; index < header.vcpu_slots; ++index) {
-    const std::uint64_t at = header.vcpus_offset + index * sizeof(Vcpu);
-    std::uint32_t started = 0;
-    if (auto copied = copy(&started, sizeof started, at + offsetof(Vcpu, started)); !copied)
-      return copied.error();
-    if (started == 0) continue;
-    const auto counts = read_vcpu(at);
-    if (!counts) return counts.error();
-    if (*counts) last_[index] = **counts;
-    if (const auto last = last_.find(index); last != last_.end())
-      figures.vcpus.push_back({index, last->second});
+  return header;
+}
+
+/// All pages are read three times at once: those whose sequence is even, and the same before and
+/// after, are whole in between.
+Result<Figures> FiguresReader::read() {
+  auto header = read_header();
+  if (!header) return header.error();
+  Figures figures;
+  figures.header = *header;
+  const bool is_abandoned_by_qemu = is_abandoned();
+  std::vector<Vcpu> before(header->vcpu_slots), pages(header->vcpu_slots);
+  auto after = before;
+  std::vector<bool> is_whole(header->vcpu_slots);
+  for (int attempt = 0; attempt < attempts_max; ++attempt) {
+    for (auto* copies : {&before, &pages, &after}) {
+      auto copied = copy(copies->data(), copies->size() * sizeof(Vcpu), header->vcpus_offset);
+      if (!copied) return copied.error();
+    }
+    bool all = true;
+    for (std::uint32_t index = 0; index < header->vcpu_slots; ++index) {
+      if (is_whole[index] || pages[index].started == 0) continue;
+      const std::uint32_t sequence = before[index].sequence;
+      is_whole[index] =
+          is_abandoned_by_qemu || (sequence % 2 == 0 && sequence == after[index].sequence);
+      if (is_whole[index]) last_[index] = pages[index];
+      all = all && is_whole[index];
+    }
+    if (all) break;
   }
+  for (const auto& [index, counts] : last_) figures.vcpus.push_back({index, counts});
   return figures;
 }
 
 Result<std::vector<Block>> FiguresReader::read_blocks() const {
-  Header header;
-  if (auto copied = copy(&header, sizeof header, 0); !copied) return copied.error();
-  if (!fits(header, bytes_) || header.block_count > header.block_capacity)
-    return Error{path_ + ": is damaged: what its header tells does not fit its size"};
-  std::vector<Block> blocks(header.block_count);
-  if (auto copied = copy(blocks.data(), blocks.size() * sizeof(Block), header.blocks_offset);
+  const auto header = read_header();
+  if (!header) return header.error();
+  if (header->block_count > header->block_capacity)
+    return Error{path_ + ": is damaged: it has more blocks than it has room for"};
+  std::vector<Block> blocks(header->block_count);
+  if (auto copied = copy(blocks.data(), blocks.size() * sizeof(Block), header->blocks_offset);
       !copied)
     return copied.error();
   return blocks;
@@ -160,7 +166,8 @@ Result<void> FiguresReader::want_level(std::uint32_t level) const {
 bool FiguresReader::is_still_there() const {
   struct stat ours {
   }, there{};
-  return fstat(file_.get(), &ours) == 0 && lstat(path_.c_str(), &there) == 0 &&
+  const UniqueFd place(open_directly(path_, O_PATH));
+  return place && fstat(file_.get(), &ours) == 0 && fstat(place.get(), &there) == 0 &&
          ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 

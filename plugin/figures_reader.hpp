@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +34,8 @@ class FiguresReader {
   /// A vCPU whose page does not hold still, because the host lets its thread wait in the middle of
   /// writing, is as it was at the last call. An Error if the file has been cut short.
   [[nodiscard]] Result<Figures> read();
+  /// What it begins with alone.
+  [[nodiscard]] Result<Header> read_header() const;
   /// All blocks there are. What they have in sum grows while it is read.
   [[nodiscard]] Result<std::vector<Block>> read_blocks() const;
   /// Bits of Level. QEMU follows once a vCPU has run some thousand instructions more, or has
@@ -49,7 +50,6 @@ class FiguresReader {
   FiguresReader(std::string path, UniqueFd file, bool is_writable, std::uint64_t bytes)
       : path_(std::move(path)), file_(std::move(file)), is_writable_(is_writable), bytes_(bytes) {}
   [[nodiscard]] Result<void> copy(void* to, std::size_t bytes, std::uint64_t from) const;
-  [[nodiscard]] Result<std::optional<Vcpu>> read_vcpu(std::uint64_t at) const;
   [[nodiscard]] bool is_abandoned() const;
 
   std::string path_;

@@ -10,7 +10,7 @@ namespace qemon::plugin {
 struct Options {
   const char* path = nullptr;              ///< Of the file that is published.
   std::uint32_t level = level_count;       ///< Bits of Level.
-  std::uint64_t block_capacity = 1 << 18;  ///< Room for so many blocks, 32 bytes each.
+  std::uint64_t block_capacity = 1 << 17;  ///< Room for so many blocks, 32 bytes each.
 };
 
 /// Each argument is KEY=VALUE, as QEMU passes them on: `path=FILE` (required, absolute),

@@ -27,11 +27,13 @@ int qemu_plugin_version = 2;
 namespace qemon::plugin {
 namespace {
 
+constexpr int newest_api = 6;                   ///< QEMU 11.0; 7 has callbacks of other types.
 constexpr std::uint64_t publish_every = 65536;  ///< Instructions.
 constexpr std::uint32_t user_vcpu_slots = 1024, system_vcpu_slots_max = 4096;
 
 /// What a vCPU has counted since it published.
 struct alignas(64) Pending {
+  bool has_run = false;
   std::uint64_t instructions = 0, blocks = 0;
   AccessCounts accesses{};
   std::uint64_t idles = 0, interrupts = 0, exceptions = 0, host_calls = 0;
@@ -105,6 +107,7 @@ void publish_counts(unsigned vcpu) {
   const std::uint32_t before = sequence.load(std::memory_order_relaxed);
   sequence.store(before + 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
+  pending.has_run = true;
   publish(page.started, 1U);
   add_pending(page.instructions, pending.instructions);
   add_pending(page.blocks, pending.blocks);
@@ -251,15 +254,18 @@ void on_idle(qemu_plugin_id_t, unsigned vcpu) {
   if (vcpu >= plugin.slots) return;
   ++plugin.pending[vcpu].idles;
   publish_counts(vcpu);
-  follow_level();
+}
+
+/// Not when it becomes idle, nor at a system call that may end its thread: what is asked of QEMU
+/// there waits for as long as the vCPU does, or is forgotten.
+void on_resume(qemu_plugin_id_t, unsigned vcpu) {
+  if (vcpu < plugin.slots) follow_level();
 }
 
 void on_system_call(qemu_plugin_id_t, unsigned vcpu, std::int64_t, std::uint64_t, std::uint64_t,
                     std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t,
                     std::uint64_t) {
-  if (vcpu >= plugin.slots) return;
-  publish_counts(vcpu);
-  follow_level();
+  if (vcpu < plugin.slots) publish_counts(vcpu);
 }
 
 void on_discontinuity(qemu_plugin_id_t, unsigned vcpu, qemu_plugin_discon_type type, std::uint64_t,
@@ -276,7 +282,7 @@ void on_discontinuity(qemu_plugin_id_t, unsigned vcpu, qemu_plugin_discon_type t
 
 void on_exit(qemu_plugin_id_t, void*) {
   for (std::uint32_t vcpu = 0; vcpu < plugin.slots; ++vcpu) {
-    if (plugin.file.vcpus[vcpu].started != 0) publish_counts(vcpu);
+    if (plugin.pending[vcpu].has_run) publish_counts(vcpu);
   }
   std::atomic_ref(plugin.file.header->ended).store(1, std::memory_order_release);
 }
@@ -291,6 +297,7 @@ void begin(qemu_plugin_id_t id) {
   qemu_plugin_register_vcpu_init_cb(id, on_vcpu_step);
   qemu_plugin_register_vcpu_exit_cb(id, on_vcpu_step);
   qemu_plugin_register_vcpu_idle_cb(id, on_idle);
+  qemu_plugin_register_vcpu_resume_cb(id, on_resume);
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
   qemu_plugin_register_flush_cb(id, on_flush);
   qemu_plugin_register_atexit_cb(id, on_exit, nullptr);
@@ -311,7 +318,33 @@ std::uint32_t vcpu_slots(const qemu_info_t& info) {
                                                                   : system_vcpu_slots_max;
 }
 
+/// For the figures of all vCPUs that have a page.
+bool make_pending() {
+  void* memory = mmap(nullptr, plugin.slots * sizeof(Pending), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  plugin.pending = static_cast<Pending*>(memory);
+  return true;
+}
+
+Header describe_qemu(const qemu_info_t& info) {
+  Header header;
+  header.system = plugin.is_system ? 1 : 0;
+  header.api = static_cast<std::uint32_t>(info.version.cur);
+  std::snprintf(header.target.data(), header.target.size(), "%s", info.target_name);
+  header.wanted_level = plugin.level;
+  header.has_discontinuities = qemu_plugin_register_vcpu_discon_cb != nullptr ? 1 : 0;
+  return header;
+}
+
 bool install(qemu_plugin_id_t id, const qemu_info_t& info, int argc, char** argv) {
+  if (info.version.cur > newest_api) {
+    std::fprintf(stderr,
+                 "qemon-plugin: this QEMU has plugin API %d, and the newest that this plugin knows "
+                 "is %d: install a newer qemon\n",
+                 info.version.cur, newest_api);
+    return false;
+  }
   Options options;
   if (!read_options(argc, argv, options)) return false;
   plugin.id = id;
@@ -319,26 +352,18 @@ bool install(qemu_plugin_id_t id, const qemu_info_t& info, int argc, char** argv
   plugin.family = family_of(info.target_name);
   plugin.level = options.level;
   plugin.slots = vcpu_slots(info);
-  void* memory = mmap(nullptr, plugin.slots * sizeof(Pending), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return false;
-  plugin.pending = static_cast<Pending*>(memory);
-  if (!make_figures_file(options, plugin.slots, plugin.file)) return false;
-  if (!plugin.blocks.begin(plugin.file)) return false;
-  // Code that counts cannot be generated without being able to look after so many counts.
-  if (qemu_plugin_register_vcpu_tb_exec_cond_cb != nullptr)
+  if (!make_pending() ||
+      !make_figures_file(options, describe_qemu(info), plugin.slots, plugin.file) ||
+      !plugin.blocks.begin(plugin.file, options.block_capacity)) {
+    std::fprintf(stderr, "qemon-plugin: nothing is counted\n");
+    return false;
+  }
+  // Code that counts cannot be generated without being able to look after so many counts. Programs
+  // may begin so many threads that QEMU moves the scoreboard while one of them publishes.
+  if (plugin.is_system && qemu_plugin_register_vcpu_tb_exec_cond_cb != nullptr)
     plugin.scoreboard = qemu_plugin_scoreboard_new(2 * sizeof(std::uint64_t));
-
-  Header& header = *plugin.file.header;
-  header.system = plugin.is_system ? 1 : 0;
-  header.api = static_cast<std::uint32_t>(info.version.cur);
-  std::snprintf(header.target.data(), header.target.size(), "%s", info.target_name);
-  header.wanted_level = plugin.level;
-  header.has_discontinuities = qemu_plugin_register_vcpu_discon_cb != nullptr ? 1 : 0;
   begin(id);
   if (!plugin.is_system) pthread_atfork(nullptr, nullptr, in_child);
-  std::atomic_thread_fence(std::memory_order_release);
-  header.magic = file_magic;
   return true;
 }
 

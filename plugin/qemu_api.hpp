@@ -1,7 +1,6 @@
 // The part of QEMU's plugin API that is used here, declared anew from its documentation
 // (docs/devel/tcg-plugins): QEMU's own header is not shipped by distributions. All functions are
-// weak: one plugin works with each API from 1 (QEMU 6.0 to 8.2) to the newest, and asks for what is
-// there.
+// weak: one plugin works with each API from 1 (QEMU 6.2 to 8.2) to 6 (11.0), and asks for what is there.
 #pragma once
 
 #include <cstddef>
@@ -66,6 +65,7 @@ QEMON_WEAK void qemu_plugin_reset(qemu_plugin_id_t, qemu_plugin_simple_cb_t);
 QEMON_WEAK void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t, qemu_plugin_vcpu_simple_cb_t);
 QEMON_WEAK void qemu_plugin_register_vcpu_exit_cb(qemu_plugin_id_t, qemu_plugin_vcpu_simple_cb_t);
 QEMON_WEAK void qemu_plugin_register_vcpu_idle_cb(qemu_plugin_id_t, qemu_plugin_vcpu_simple_cb_t);
+QEMON_WEAK void qemu_plugin_register_vcpu_resume_cb(qemu_plugin_id_t, qemu_plugin_vcpu_simple_cb_t);
 QEMON_WEAK void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t,
                                                      qemu_plugin_vcpu_syscall_cb_t);
 QEMON_WEAK void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t,

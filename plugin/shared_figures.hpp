@@ -76,7 +76,7 @@ struct Block {
 static_assert(sizeof(Block) == 32);
 
 struct alignas(64) Header {
-  std::array<char, 8> magic{};  ///< file_magic; written last when a file is made.
+  std::array<char, 8> magic{};  ///< file_magic.
   std::uint32_t version = 0;
   std::uint32_t vcpu_slots = 0;
   std::uint64_t vcpus_offset = 0;   ///< In bytes, from the beginning of the file.

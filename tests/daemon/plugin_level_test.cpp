@@ -110,10 +110,19 @@ TEST_F(PluginLevelTest, IsNothingToPutBackOnceQemuIsGone) {
   EXPECT_TRUE(put_plugin_level_back(*level_));
 }
 
+TEST_F(PluginLevelTest, IsNotForgottenBecauseItsFileCannotBeRead) {
+  ASSERT_TRUE(switch_to(plugin::level_memory));
+  std::filesystem::resize_file(path_, 100);
+
+  EXPECT_THAT(put_plugin_level_back(*level_).error().detail,
+              HasSubstr("is not a file of libqemon-plugin.so"));
+}
+
 TEST_F(PluginLevelTest, IsNotLookedForWhereThatMayTakeLong) {
   std::filesystem::create_directory_symlink(folder_.path(), folder_.path() / "link");
   EXPECT_THAT(open_plugin_figures((folder_.path() / "link/vm.tcg").string()).error().detail,
               HasSubstr("has a symbolic link in it: give the plugin the path without"));
+  EXPECT_THAT(open_plugin_figures("/run/a\nb").error().detail, HasSubstr("control characters"));
   EXPECT_THAT(open_plugin_figures("vm.tcg").error().detail, HasSubstr("is not absolute"));
   EXPECT_THAT(open_plugin_figures("/run/../vm.tcg").error().detail, HasSubstr("is not absolute"));
 }

@@ -114,6 +114,7 @@ TEST(RemoteType, IsThatOfTheMountThatAPathIsOn) {
   EXPECT_EQ(remote_type_of("/home x/local/a", mounts), "");
   EXPECT_EQ(remote_type_of("/home xy/a", mounts), "");
   EXPECT_EQ(remote_type_of("/mnt/a", mounts), "fuse.sshfs");
+  EXPECT_EQ(remote_type_of("/tab\there/a", "1 2 0:3 / /tab\\011here rw - autofs x rw\n"), "autofs");
   EXPECT_EQ(remote_type_of("/a", ""), "");
 }
 

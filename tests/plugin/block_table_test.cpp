@@ -18,8 +18,8 @@ class BlockTableTest : public ::testing::Test {
     Options options;
     options.path = path_.c_str();
     options.block_capacity = 1024;
-    ASSERT_TRUE(make_figures_file(options, 1, file_));
-    ASSERT_TRUE(table_.begin(file_));
+    ASSERT_TRUE(make_figures_file(options, Header{}, 1, file_));
+    ASSERT_TRUE(table_.begin(file_, 1024));
   }
   void TearDown() override { munmap(file_.header, file_.bytes); }
   Block* add(std::uint64_t address, std::uint32_t instructions) {

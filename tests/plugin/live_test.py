@@ -142,7 +142,13 @@ def run(stack, build, plugin):
     # It ends by itself.
     host.qemon("plugin", "level", "web1", "memory", "--for", "300ms")
     stack.wait_for(lambda: guest.figures().wanted_level == "count", PATIENCE, "the level to end")
-    # What was switched is put back after a crash, with qemond and without.
+    host.qemon("plugin", "level", "web1", "blocks")
+    check("wanted level", guest.figures().wanted_level, "blocks")
+    host.qemon("restore")
+    check("wanted level after qemon restore", guest.figures().wanted_level, "count")
+    # What was switched is put back when qemond ends, and after a crash, with qemond and without.
+    stack.end(host.process)
+    host.start()
     for restart in (True, False):
         host.qemon("plugin", "level", "web1", "memory")
         check("wanted level", guest.figures().wanted_level, "memory")

@@ -23,7 +23,7 @@ struct Inline {
 };
 struct Host {
   std::function<void(std::uint64_t, void*)> on_translation;
-  std::function<void(std::uint64_t, unsigned)> on_idle, on_init;
+  std::function<void(std::uint64_t, unsigned)> on_idle, on_init, on_resume;
   std::function<void(std::uint64_t, int, unsigned)> on_discontinuity;
   std::function<void(std::uint64_t, void*)> at_exit;
   std::vector<Inline> inlines;
@@ -84,6 +84,9 @@ void qemu_plugin_register_vcpu_init_cb(plugin_id, void (*call)(plugin_id, unsign
 void qemu_plugin_register_vcpu_exit_cb(plugin_id, void (*)(plugin_id, unsigned)) {}
 void qemu_plugin_register_vcpu_idle_cb(plugin_id, void (*call)(plugin_id, unsigned)) {
   host.on_idle = call;
+}
+void qemu_plugin_register_vcpu_resume_cb(plugin_id, void (*call)(plugin_id, unsigned)) {
+  host.on_resume = call;
 }
 void qemu_plugin_register_vcpu_syscall_cb(plugin_id, void*) {}
 void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id, void (*call)(plugin_id, void*)) {
@@ -171,7 +174,12 @@ TEST(PluginHost, CountsWithTheNewestApi) {
   test::TempDir folder;
   std::string path = "path=" + (folder.path() / "vm.tcg").string();
   std::array<char*, 1> arguments{path.data()};
-  const info about{"x86_64", 2, 5, true, 2, 2};
+  info about{"x86_64", 2, 7, true, 2, 2};
+  ::testing::internal::CaptureStderr();
+  EXPECT_NE(install(1, &about, 1, arguments.data()), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              ::testing::HasSubstr("has plugin API 7, and the newest that this plugin knows is 6"));
+  about.cur = 5;
   ASSERT_EQ(install(1, &about, 1, arguments.data()), 0);
   auto reader = FiguresReader::open(path.substr(5));
   ASSERT_TRUE(reader) << reader.error().detail;
@@ -203,6 +211,8 @@ TEST(PluginHost, CountsWithTheNewestApi) {
   ASSERT_TRUE(reader->want_level(level_all));
   EXPECT_EQ(reader->read()->header.level, level_count);
   host.on_idle(1, 0);
+  EXPECT_EQ(host.resets, 0);
+  host.on_resume(1, 0);
   EXPECT_EQ(host.resets, 1);
   translate();
   run_block(0, 5);
@@ -221,14 +231,24 @@ TEST(PluginHost, CountsWithTheNewestApi) {
   EXPECT_EQ(blocks[0].bytes, 12U);
   EXPECT_EQ(blocks[0].classes[static_cast<std::size_t>(InstructionClass::integer)], 4);
 
+  // Back, while a vCPU runs.
+  ASSERT_TRUE(reader->want_level(level_count));
+  run_block(0, 65536 / 4);
+  EXPECT_EQ(host.resets, 2);
+  EXPECT_EQ(reader->read()->header.level, level_count);
+  const auto counted_before = reader->read_blocks()->at(0).executions;
+  run_block(0, 3);
+  host.on_idle(1, 0);
+  EXPECT_EQ(reader->read_blocks()->at(0).executions, counted_before);
+
   // A vCPU that there is no page for is told, and does no harm; the end publishes what is left.
-  run_block(3, 2);
+  run_block(3, 65536 / 4);
   run_block(0);
   host.at_exit(1, nullptr);
   figures = *reader->read();
-  EXPECT_EQ(figures.header.vcpus_beyond, 2U);
+  EXPECT_EQ(figures.header.vcpus_beyond, 1U);
   EXPECT_EQ(figures.header.ended, 1U);
-  EXPECT_EQ(figures.vcpus.at(0).counts.blocks, 10U + 65536 / 4 + 6);
+  EXPECT_EQ(figures.vcpus.at(0).counts.blocks, 10U + 65536 / 4 + 5 + 65536 / 4 + 3 + 1);
 }
 
 }  // namespace
