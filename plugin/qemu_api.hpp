@@ -1,6 +1,7 @@
 // The part of QEMU's plugin API that is used here, declared anew from its documentation
 // (docs/devel/tcg-plugins): QEMU's own header is not shipped by distributions. All functions are
-// weak: one plugin works with each API from 1 (QEMU 6.2 to 8.2) to 6 (11.0), and asks for what is there.
+// weak: one plugin works with each API from 1 (QEMU 6.2 to 8.2) to 6 (11.0), and asks for what is
+// there.
 #pragma once
 
 #include <cstddef>

@@ -9,14 +9,14 @@ import json
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from plugin_figures import PluginFigures, takes_plugins  # noqa: E402
+from accesses_guest import AccessesGuest  # noqa: E402
+from plugin_figures import takes_plugins  # noqa: E402
 from qemu_builds import builds  # noqa: E402
-from stack import PATIENCE, ROOT, Failure, Stack  # noqa: E402
+from stack import PATIENCE, Failure, Stack  # noqa: E402
 
 ROUND, ROUND_INSTRUCTIONS, DEVICE_LOADS = 0x7d00, 9, 100  # As the guest says.
 
@@ -24,43 +24,6 @@ ROUND, ROUND_INSTRUCTIONS, DEVICE_LOADS = 0x7d00, 9, 100  # As the guest says.
 def check(what, found, expected):
     if found != expected:
         raise Failure(f"{what}: {found} instead of {expected}")
-
-
-class Guest:
-    """A VM with that guest and the plugin."""
-
-    def __init__(self, stack, build, plugin):
-        self.figures_path = stack.folder / "web1.tcg"
-        serial = stack.folder / "serial"
-        listener = socket.socket(socket.AF_UNIX)
-        listener.settimeout(PATIENCE)
-        listener.bind(str(serial))
-        listener.listen(1)
-        self.vm = stack.start_vm("web1", [*build.options, "-m", "16", "-smp", "2", "-chardev", f"socket,id=serial,path={serial}", "-serial", "chardev:serial",
-                                          "-plugin", f"{plugin},path={self.figures_path}"], build.binary, ROOT / "tests/guest/accesses.S")
-        self._serial = listener.accept()[0]
-        listener.close()
-        self._serial.settimeout(PATIENCE)
-        self._stack = stack
-        self._expect(b">")
-
-    def _expect(self, answer):
-        check("the guest's answer", self._serial.recv(1), answer)
-
-    def work(self, rounds):
-        """Returns when the guest has done so many and halted again, so that the plugin has published all of it."""
-        # A byte at a time: after each of them the guest halts once.
-        for byte in rounds.to_bytes(2, "little"):
-            idles = self.figures().vcpus[0].idles
-            self._serial.sendall(bytes([byte]))
-            self._stack.wait_for(lambda idles=idles: self.figures().vcpus[0].idles > idles, PATIENCE, "the guest to halt")
-        self._expect(b".")
-
-    def figures(self):
-        return PluginFigures(self.figures_path)
-
-    def close(self):
-        self._serial.close()
 
 
 def grown(before, after):
@@ -80,7 +43,7 @@ def check_work(guest):
     totals = {}
     for rounds in (10_000, 30_000):
         before = guest.figures()
-        guest.work(rounds)
+        guest.work_and_halt(rounds)
         after = guest.figures()
         totals[rounds], accesses = grown(before, after)
         for size in (1, 4, 8):
@@ -119,16 +82,16 @@ def level_is(stack, guest, level):
 
 
 def run(stack, build, plugin):
-    guest = Guest(stack, build, plugin)
+    guest = AccessesGuest(stack, build, plugin)
     host = stack.start_qemond([guest.vm], collectors={"tcg-plugin": "100ms"})
-    guest.work(1000)
+    guest.work_and_halt(1000)
     check("level", guest.figures().level, "count")
 
     said = host.qemon("plugin", "level", "web1", "all", "--for", "1h")
     check("what qemon says", bool(re.fullmatch(r"web1: plugin level all until \S+, then count\n", said)), True)
-    guest.work(1)  # A vCPU that runs takes up the level.
+    guest.work_and_halt(1)  # A vCPU that runs takes up the level.
     level_is(stack, guest, "all")
-    guest.work(1000)  # All of the round's code is translated.
+    guest.work_and_halt(1000)  # All of the round's code is translated.
     check_work(guest)
     check_metrics(stack, host, guest)
     shown = json.loads(host.qemon("--output", "json", "plugin", "show", "web1"))
@@ -163,7 +126,7 @@ def run(stack, build, plugin):
             subprocess.run([stack.bin_dir / "qemon", "--socket", host.control, "restore", "--runtime-dir", stack.folder / host.name], check=True,
                            capture_output=True, timeout=PATIENCE)
             check("wanted level after qemon restore", guest.figures().wanted_level, "count")
-    guest.work(1000)
+    guest.work_and_halt(1000)
     level_is(stack, guest, "count")
     guest.close()
 
