@@ -64,7 +64,7 @@ class FiguresReader {
 /// The bits of such a name; an Error names the others.
 [[nodiscard]] Result<std::uint32_t> level_named(std::string_view name);
 
-/// "branch"; "return" for return_.
+/// "branch"; "return" for ret.
 [[nodiscard]] std::string_view class_name(std::size_t instruction_class);
 
 }  // namespace qemon::plugin

@@ -31,7 +31,7 @@ enum class InstructionClass : std::uint8_t {
   integer,
   branch,
   call,
-  return_,
+  ret,
   vector,  ///< Floating point and vectors.
   system,
 };

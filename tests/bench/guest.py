@@ -100,15 +100,7 @@ def measure_pack(options, qemu):
     print(f"pack      {REQUESTS} requests with the pack virtio-blk on, against its events on and nobody reading, took {ratio}")
 
 
-def cpu_seconds(pid):
-    """As the scheduler has it, of all threads."""
-    total = 0
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
-
-
-def extra_cores(pid, switch, pairs, seconds):
+def extra_cores(process, switch, pairs, seconds):
     """How many cores QEMU uses more with the switch on, in pairs of windows; and the error of that."""
     more = []
     for _ in range(pairs):
@@ -116,9 +108,9 @@ def extra_cores(pid, switch, pairs, seconds):
         for on in random.sample((True, False), 2):
             if on:
                 switch(True)
-            begin, before = time.perf_counter(), cpu_seconds(pid)
+            begin, before = time.perf_counter(), process.cpu_seconds()
             time.sleep(seconds)
-            used[on] = (cpu_seconds(pid) - before) / (time.perf_counter() - begin)
+            used[on] = (process.cpu_seconds() - before) / (time.perf_counter() - begin)
             if on:
                 switch(False)
         more.append(used[True] - used[False])
@@ -130,7 +122,6 @@ def measure_costs(options, qemu):
         # Blocks that do not jump to each other are all seen by exec_tb.
         vm = stack.start_vm("guest", ["-d", "nochain"], guest=ROOT / "tests/guest/ticks.S", symbols=[f"WRITES={WRITES}"])
         host = stack.start_qemond([vm], options=["--budget", "unlimited"])
-        pid = vm.process.pid
         # So that the trace goes to qemond's file for the witness too.
         host.qemon("event", "on", "runstate_set", "--for", "forever")
         for event in EVENTS:
@@ -141,7 +132,7 @@ def measure_costs(options, qemu):
 
             def by_hand(on, event=event):
                 vm.qmp("trace-event-set-state", name=event, enable=on)
-            true, error = extra_cores(pid, by_hand, 20, 1)
+            true, error = extra_cores(vm.process, by_hand, 20, 1)
             against = f"{said / true:.2f} of that" if true > 3 * error else "within the noise"
             print(f"cost      {event}: {rate:.0f} records/s; the witness sees {true * 100:.2f} % of a core (+-{error * 100:.2f}), "
                   f"qemon event cost says {said * 100:.2f} %: {against}")
@@ -151,8 +142,8 @@ def measure_costs(options, qemu):
 
             def always(on, event=event):
                 host.qemon("event", *(("on", event) if on else ("off", event)))
-            full, full_error = extra_cores(pid, always, 8, 2)
-            part, part_error = extra_cores(pid, sampled, 8, 3)
+            full, full_error = extra_cores(vm.process, always, 8, 2)
+            part, part_error = extra_cores(vm.process, sampled, 8, 3)
             print(f"sampling  {event}: always on {full * 100:.2f} % of a core (+-{full_error * 100:.2f}), 20ms/1s {part * 100:.2f} % "
                   f"(+-{part_error * 100:.2f}): {part / full * 100:.0f} %")
 

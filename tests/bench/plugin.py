@@ -12,7 +12,6 @@ Nothing else should run on the machine. Exits with 0 whatever the figures are.
 """
 import argparse
 import contextlib
-import os
 import pathlib
 import resource
 import shutil
@@ -29,7 +28,7 @@ from qemu_builds import builds  # pylint: disable=wrong-import-position
 from stack import Stack  # pylint: disable=wrong-import-position
 
 LEVELS = ("count", "blocks", "memory", "all")
-GUEST_COMMANDS = 100  # Of 60,000 rounds each.
+GUEST_COMMANDS = 400  # Of 60,000 rounds each.
 
 
 def cpu_of(command):
@@ -45,13 +44,11 @@ def cpu_of_guest(build, plugin, arguments):
     with Stack(ROOT) as stack:
         guest = AccessesGuest(stack, build, plugin if arguments else None, arguments)
         with contextlib.closing(guest):
-            ticks = []
-            for rounds in (0, GUEST_COMMANDS):
-                for _ in range(rounds):
-                    guest.work(60_000)
-                stat = pathlib.Path(f"/proc/{guest.vm.process.pid}/stat").read_text(encoding="ascii")
-                ticks.append(sum(map(int, stat.rsplit(")", 1)[1].split()[11:13])))
-    return (ticks[1] - ticks[0]) / os.sysconf("SC_CLK_TCK")
+            guest.work(60_000)
+            before = guest.vm.process.cpu_seconds()
+            for _ in range(GUEST_COMMANDS):
+                guest.work(60_000)
+            return guest.vm.process.cpu_seconds() - before
 
 
 def measure(name, rounds, run):

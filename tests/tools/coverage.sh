@@ -36,13 +36,16 @@ count_lines() {
     say "not all tests passed: their output is in $build/ctest.log"
 }
 
-# Of the product's own objects: a header's lines are those that it brought into them.
+# Whatever program a line was compiled into: a header's functions are most often run by others than the object beside it.
 report() {
-  local folder
-  for folder in "${folders[@]}"; do
-    gcovr --root . --filter "$folder/" --exclude-unreachable-branches --exclude-throw-branches -j 2 --print-summary "$build/$folder" |
-      sed -nE "/^(base|qmp|trace|plugin|exporters|daemon|cli)\\//p; s/^lines: ([0-9.]+%) \\((.*)\\)/$folder: \\1 of its lines (\\2)/p"
-  done
+  local filter
+  filter="($(IFS='|' && printf %s "${folders[*]}"))/"
+  gcovr --root . --filter "$filter" --exclude-unreachable-branches --exclude-throw-branches -j 2 --txt "$build/coverage.txt" --csv "$build/coverage.csv" "$build"
+  grep -E "^$filter" "$build/coverage.txt"
+  # filename,line_total,line_covered,...
+  awk -F, 'NR > 1 { split($1, path, "/"); total[path[1]] += $2; covered[path[1]] += $3 }
+    END { for (folder in total) printf "%s: %.1f%% of its lines (%d out of %d)\n", folder, 100 * covered[folder] / total[folder], covered[folder], total[folder] }' \
+    "$build/coverage.csv" | sort
 }
 
 main "$@"
