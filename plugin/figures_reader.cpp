@@ -32,7 +32,11 @@ int open_directly(const std::string& path, int flags) {
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
   how.resolve = RESOLVE_NO_SYMLINKS;
-  return static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how));
+  const auto opened = ::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how);
+  // Linux before 5.6, and containers that refuse what they do not know.
+  if (opened < 0 && (errno == ENOSYS || errno == EPERM))
+    return ::open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC);
+  return static_cast<int>(opened);
 }
 
 /// Both products are small, as the counts are checked first.
