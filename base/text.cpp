@@ -1,5 +1,7 @@
 #include "base/text.hpp"
 
+#include <array>
+
 namespace qemon {
 
 std::string_view take_line(std::string_view& text) {
@@ -15,6 +17,12 @@ std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(blanks);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+std::string hexadecimal(std::uint64_t number) {
+  std::array<char, 16> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;
+  return "0x" + std::string(digits.data(), end);
 }
 
 }  // namespace qemon

@@ -1,9 +1,10 @@
-// Taking text that a program or the kernel printed apart, from the front.
+// Taking text that a program or the kernel printed apart, from the front; and numbers as text.
 #pragma once
 
 #include <charconv>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -14,6 +15,9 @@ namespace qemon {
 
 /// Without blanks at both ends.
 [[nodiscard]] std::string_view trimmed(std::string_view text);
+
+/// "0x7c00".
+[[nodiscard]] std::string hexadecimal(std::uint64_t number);
 
 /// A decimal number at the beginning of `text`, which then goes on behind it.
 template <typename Number>

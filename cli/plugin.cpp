@@ -1,13 +1,11 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <array>
-#include <charconv>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <utility>
 
+#include "base/text.hpp"
 #include "cli/commands.hpp"
 #include "cli/fields.hpp"
 #include "cli/lease_text.hpp"
@@ -56,11 +54,6 @@ void print_vcpus(const Json& answer, std::ostream& out) {
   table.print(out);
 }
 
-std::string hexadecimal(std::uint64_t number) {
-  std::array<char, 20> text{'0', 'x'};
-  return {text.data(), std::to_chars(text.data() + 2, text.data() + text.size(), number, 16).ptr};
-}
-
 /// "12.3 %" of `whole`.
 std::string share(std::uint64_t part, std::uint64_t whole) {
   if (whole == 0) return "-";
@@ -88,15 +81,21 @@ void print_blocks(const Json& answer, std::ostream& out) {
   classes.print(out);
 }
 
+/// " until 15:04:05, then count", if the level that is wanted is not the one that was found.
+std::string end_of_level(const Json& answer, const std::string& wanted) {
+  const std::string found = text_at(answer, "found_level");
+  if (found == wanted) return {};
+  const std::string until = until_text(answer);
+  return (until == "forever" ? " " : " until ") + until + ", then " + printable(found);
+}
+
 void show_plugin(const Invocation& invocation, CommandContext& context) {
   const Result<Json> answer = context.client().get(path_of(invocation));
   if (!answer) return context.fail(answer.error().detail);
   if (context.json()) return context.print(*answer);
   std::ostream& out = context.out();
   out << printable(invocation.vm) << ": level " << printable(text_at(*answer, "level"));
-  if (text_at(*answer, "found_level") != text_at(*answer, "wanted_level"))
-    out << (until_text(*answer) == "forever" ? " " : " until ") << until_text(*answer) << ", then "
-        << printable(text_at(*answer, "found_level"));
+  out << end_of_level(*answer, text_at(*answer, "wanted_level"));
   if (text_at(*answer, "level") != text_at(*answer, "wanted_level"))
     out << " (" << printable(text_at(*answer, "wanted_level")) << " once the guest runs)";
   out << "; " << printable(text_at(*answer, "target")) << ", plugin API "
@@ -114,11 +113,8 @@ void switch_level(const Invocation& invocation, CommandContext& context) {
   if (!answer) return context.fail(answer.error().detail);
   if (context.json()) return context.print(*answer);
   context.out() << printable(invocation.vm) << ": plugin level "
-                << printable(text_at(*answer, "level"));
-  if (text_at(*answer, "found_level") != text_at(*answer, "level"))
-    context.out() << (until_text(*answer) == "forever" ? " " : " until ") << until_text(*answer)
-                  << ", then " << printable(text_at(*answer, "found_level"));
-  context.out() << '\n';
+                << printable(text_at(*answer, "level"))
+                << end_of_level(*answer, text_at(*answer, "level")) << '\n';
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <memory>
 #include <utility>
 
@@ -23,12 +22,6 @@ constexpr std::array<std::string_view, plugin::access_targets> target_names{"ram
 constexpr std::array<std::string_view, plugin::access_operations> operation_names{"load", "store"};
 constexpr std::uint32_t vcpus_max = 256;  // Each has some thirty series.
 constexpr std::size_t usual_sizes = 5;    // 1 to 16 bytes; more only where it occurs.
-
-std::string page_name(std::uint64_t address) {
-  std::array<char, 20> text{'0', 'x'};
-  const auto end = std::to_chars(text.data() + 2, text.data() + text.size(), address, 16).ptr;
-  return {text.data(), end};
-}
 
 bool counts_accesses(const plugin::Figures& figures) {
   if ((figures.header.level & plugin::level_memory) != 0) return true;
@@ -122,7 +115,7 @@ Figures TcgBlocks::figures(std::uint64_t beyond) const {
                               "Guest instructions executed on each page of 4096 bytes, by its "
                               "virtual address; of the busiest pages, and of all others together.");
   for (const auto& [address, count] : pages_.series())
-    add_sample(pages, {{"page", page_name(address)}}, count);
+    add_sample(pages, {{"page", hexadecimal(address)}}, count);
   add_sample(pages, {{"page", "__other__"}}, pages_.other() + beyond);
   auto classes = counter_family("qemu_tcg_classified_instructions_total",
                                 "Guest instructions by what their mnemonic says.");

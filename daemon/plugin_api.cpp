@@ -11,6 +11,7 @@
 #include "daemon/control_api.hpp"
 #include "daemon/plugin_level.hpp"
 #include "daemon/vm.hpp"
+#include "daemon/vm_json.hpp"
 
 namespace qemon::daemon {
 
@@ -96,11 +97,7 @@ json to_json(const plugin::Figures& figures, const std::string& path,
   shown["level"] = plugin::level_name(header.level);
   shown["wanted_level"] = plugin::level_name(header.wanted_level);
   shown["found_level"] = plugin::level_name(switched ? switched->found : header.wanted_level);
-  shown["until"] = nullptr;
-  if (switched && switched->until) {
-    const std::chrono::duration<double> until = wall_time(*switched->until).time_since_epoch();
-    shown["until"] = until.count();
-  }
+  add_end(shown, switched ? switched->until : std::nullopt);
   shown["discontinuities"] = header.has_discontinuities != 0;
   shown["translations"] = header.translations;
   shown["translated_instructions"] = header.translated_instructions;
@@ -156,12 +153,9 @@ HttpResponse ControlApi::switch_plugin(const std::string& name, const HttpReques
   const auto& kept = vm->collectors().changed().plugin_level;
   spdlog::info("{}: plugin level={} until={} by={}", name, plugin::level_name(*wanted),
                kept ? utc_text(kept->until) : "forever", asker);
-  json done{{"vm", name}, {"level", plugin::level_name(*wanted)}, {"until", nullptr}};
+  json done{{"vm", name}, {"level", plugin::level_name(*wanted)}};
   done["found_level"] = plugin::level_name(kept ? kept->found : *wanted);
-  if (kept && kept->until) {
-    const std::chrono::duration<double> until = wall_time(*kept->until).time_since_epoch();
-    done["until"] = until.count();
-  }
+  add_end(done, kept ? kept->until : std::nullopt);
   return answer(done);
 }
 

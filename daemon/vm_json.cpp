@@ -75,15 +75,6 @@ json unix_time(BootClock::time_point time) {
   return std::round(since.count() * 1000) / 1000;
 }
 
-/// When it ends, in the members "until" and "remaining_seconds": null for a lease without end.
-void add_end(json& object, const std::optional<BootClock::time_point>& until) {
-  object["until"] = until ? unix_time(*until) : json(nullptr);
-  object["remaining_seconds"] = nullptr;
-  if (!until) return;
-  const std::chrono::duration<double> remaining = *until - BootClock::now();
-  object["remaining_seconds"] = std::max(0.0, std::round(remaining.count() * 1000) / 1000);
-}
-
 json granted(const std::optional<GrantedLease>& lease) {
   if (!lease) return nullptr;
   json object;
@@ -105,6 +96,14 @@ std::string_view state_of(const EventSwitch& state) {
 }
 
 }  // namespace
+
+void add_end(json& object, const std::optional<BootClock::time_point>& until) {
+  object["until"] = until ? unix_time(*until) : json(nullptr);
+  object["remaining_seconds"] = nullptr;
+  if (!until) return;
+  const std::chrono::duration<double> remaining = *until - BootClock::now();
+  object["remaining_seconds"] = std::max(0.0, std::round(remaining.count() * 1000) / 1000);
+}
 
 json to_json(const Vm& vm) {
   const auto& identity = vm.identity();

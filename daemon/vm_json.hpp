@@ -2,6 +2,10 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "daemon/boot_clock.hpp"
 
 namespace qemon::exporters {
 struct Pack;
@@ -15,6 +19,10 @@ struct EventRow;
 struct PackFit;
 struct Lease;
 struct SwitchReport;
+
+/// When it ends, in the members "until" (seconds since 1970) and "remaining_seconds": null for what
+/// has no end.
+void add_end(nlohmann::json& object, const std::optional<BootClock::time_point>& until);
 
 [[nodiscard]] nlohmann::json to_json(const Vm& vm);
 [[nodiscard]] nlohmann::json to_json(const EventRow& row);

@@ -18,7 +18,7 @@ bool can_switch_level(const qmp::Version& version) {
 }  // namespace
 
 Result<std::string> Vm::plugin_path() const {
-  if (!is_up()) return Error{"is " + std::string(to_string(state_)) + ": " + reason_};
+  if (!is_up()) return Error{why_not_attached()};
   if (!process_) return Error{"its process cannot be seen from here: " + process_problem_};
   auto path = plugin_figures_path(process_->arguments);
   if (!path)

@@ -1,11 +1,10 @@
 #include "exporters/engine_metrics.hpp"
 
-#include <array>
-#include <charconv>
 #include <limits>
 #include <map>
 #include <utility>
 
+#include "base/text.hpp"
 #include "base/utf8.hpp"
 
 namespace qemon::exporters {
@@ -24,12 +23,6 @@ ClientMetric& add_metric(MetricFamily& family, std::string_view vm) {
 
 void add_label(ClientMetric& metric, const std::string& name, std::string_view value) {
   metric.label.push_back({name, to_valid_utf8(value)});
-}
-
-std::string to_hex(std::uint64_t value) {
-  std::array<char, 16> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, 16).ptr;
-  return "0x" + std::string(digits.data(), end);
 }
 
 double shown(Integer value, std::int64_t scale) {
@@ -83,13 +76,14 @@ class SampleAdder {
   }
   void operator()(const HeatMap& heat) {
     for (const auto& range : heat.series())
-      add_value(to_hex(range.address)).counter.value = static_cast<double>(range.count);
+      add_value(hexadecimal(range.address)).counter.value = static_cast<double>(range.count);
     add_value("__other__").counter.value = static_cast<double>(heat.other());
   }
   void operator()(const TopValues& top) {
     const bool errors = family_.name != metric_.name();
     for (const auto& entry : top.top(metric_.shape().top)) {
-      const auto text = metric_.shape().hex ? to_hex(entry.value) : std::to_string(entry.value);
+      const auto text =
+          metric_.shape().hex ? hexadecimal(entry.value) : std::to_string(entry.value);
       add_value(text).gauge.value = static_cast<double>(errors ? entry.error : entry.count);
     }
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/text.hpp"
 #include "base/utf8.hpp"
 #include "exporters/pack.hpp"
 
@@ -27,12 +28,6 @@ std::uint64_t hash_codes(std::span<const LabelCode> codes) {
 
 std::string to_text(std::uint64_t bits, bool negative) {
   return negative ? std::to_string(static_cast<std::int64_t>(bits)) : std::to_string(bits);
-}
-
-std::string to_hex(std::uint64_t bits) {
-  std::array<char, 16> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), bits, 16).ptr;
-  return "0x" + std::string(digits.data(), end);
 }
 
 /// The number that `text` is, if it is written as to_text writes it.
@@ -67,7 +62,7 @@ bool read_plain(std::string_view text, LabelCode& code) {
   std::uint64_t bits = 0;
   std::from_chars(text.data() + 2, text.data() + text.size(), bits, 16);
   code = {bits, Form::hex};
-  return to_hex(bits) == text;
+  return hexadecimal(bits) == text;
 }
 
 }  // namespace
@@ -164,7 +159,7 @@ std::string SeriesTable::text(std::size_t series, std::size_t label) const {
     case LabelCode::Form::negative:
       return to_text(code.bits, code.form == LabelCode::Form::negative);
     case LabelCode::Form::hex:
-      return to_hex(code.bits);
+      return hexadecimal(code.bits);
     case LabelCode::Form::unknown:
     case LabelCode::Form::unknown_negative:
       return std::string(unknown_prefix) +

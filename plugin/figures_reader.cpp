@@ -66,6 +66,9 @@ Result<FiguresReader> FiguresReader::open(const std::string& path) {
   UniqueFd file(::open(same.c_str(), O_RDWR | O_CLOEXEC));
   const bool is_writable = static_cast<bool>(file);
   if (!file) file = UniqueFd(::open(same.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file && errno == EACCES)
+    return Error{path + ": may not be read: start QEMU under umask 0002, with the file in /run/vms",
+                 std::make_error_code(std::errc::permission_denied)};
   if (!file) return system_error(errno, path);
   FiguresReader reader(path, std::move(file), is_writable,
                        static_cast<std::uint64_t>(status.st_size));

@@ -322,7 +322,10 @@ std::uint32_t vcpu_slots(const qemu_info_t& info) {
 bool make_pending() {
   void* memory = mmap(nullptr, plugin.slots * sizeof(Pending), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return false;
+  if (memory == MAP_FAILED) {
+    std::fprintf(stderr, "qemon-plugin: no memory for the figures of %u vCPUs\n", plugin.slots);
+    return false;
+  }
   plugin.pending = static_cast<Pending*>(memory);
   return true;
 }
@@ -353,9 +356,10 @@ bool install(qemu_plugin_id_t id, const qemu_info_t& info, int argc, char** argv
   plugin.level = options.level;
   plugin.slots = vcpu_slots(info);
   if (!make_pending() ||
-      !make_figures_file(options, describe_qemu(info), plugin.slots, plugin.file) ||
-      !plugin.blocks.begin(plugin.file, options.block_capacity)) {
-    std::fprintf(stderr, "qemon-plugin: nothing is counted\n");
+      !make_figures_file(options, describe_qemu(info), plugin.slots, plugin.file))
+    return false;
+  if (!plugin.blocks.begin(plugin.file, options.block_capacity)) {
+    std::fprintf(stderr, "qemon-plugin: no memory for an index of blocks: use a smaller blocks=\n");
     return false;
   }
   // Code that counts cannot be generated without being able to look after so many counts. Programs

@@ -1,0 +1,15 @@
+#include "base/text.hpp"
+
+#include <gtest/gtest.h>
+
+namespace qemon {
+namespace {
+
+TEST(Text, HasNumbersInHexadecimal) {
+  EXPECT_EQ(hexadecimal(0), "0x0");
+  EXPECT_EQ(hexadecimal(0x7c00), "0x7c00");
+  EXPECT_EQ(hexadecimal(~std::uint64_t{0}), "0xffffffffffffffff");
+}
+
+}  // namespace
+}  // namespace qemon
