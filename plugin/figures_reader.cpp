@@ -39,6 +39,17 @@ int open_directly(const std::string& path, int flags) {
   return static_cast<int>(opened);
 }
 
+Error why_not_opened(int number, const std::string& path) {
+  Error error = system_error(number, path);
+  if (number == ELOOP)
+    error.detail = path + ": has a symbolic link in it: give the plugin the path without";
+  else if (number == ENOENT)
+    error.detail += ": it was removed, and QEMU makes it anew when it is started again";
+  else if (number == EACCES)
+    error.detail += ": start QEMU under umask 0002, with the file in /run/vms";
+  return error;
+}
+
 /// Both products are small, as the counts are checked first.
 bool fits(const Header& header, std::uint64_t bytes) {
   if (header.vcpu_slots == 0 || header.vcpu_slots > vcpu_slots_max) return false;
@@ -54,9 +65,7 @@ bool fits(const Header& header, std::uint64_t bytes) {
 Result<FiguresReader> FiguresReader::open(const std::string& path) {
   // Looked at before it is opened: to open a device or a file of the kernel's may do something.
   const UniqueFd place(open_directly(path, O_PATH));
-  if (!place && errno == ELOOP)
-    return Error{path + ": has a symbolic link in it: give the plugin the path without"};
-  if (!place) return system_error(errno, path);
+  if (!place) return why_not_opened(errno, path);
   struct stat status {};
   if (fstat(place.get(), &status) != 0) return system_error(errno, path);
   if (!S_ISREG(status.st_mode)) return Error{path + ": is not a regular file"};
@@ -66,10 +75,7 @@ Result<FiguresReader> FiguresReader::open(const std::string& path) {
   UniqueFd file(::open(same.c_str(), O_RDWR | O_CLOEXEC));
   const bool is_writable = static_cast<bool>(file);
   if (!file) file = UniqueFd(::open(same.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file && errno == EACCES)
-    return Error{path + ": may not be read: start QEMU under umask 0002, with the file in /run/vms",
-                 std::make_error_code(std::errc::permission_denied)};
-  if (!file) return system_error(errno, path);
+  if (!file) return why_not_opened(errno, path);
   FiguresReader reader(path, std::move(file), is_writable,
                        static_cast<std::uint64_t>(status.st_size));
   Header header;
