@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
-   What the kernel runs at each probe of QEMU that qemond is attached to. Nothing in it waits. */
+   What the kernel runs at each of QEMU's probes that qemond is attached to. Nothing in it waits. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <stdbool.h>
-/* Kernels since 5.15 tell the program which probe it is at; the table for older ones is not needed. */
+/* Kernels since 5.15 tell a program at which probe it is; the table for older ones is not used. */
 #define BPF_USDT_HAS_BPF_COOKIE 1
 #define BPF_USDT_MAX_SPEC_CNT 1
 #define BPF_USDT_MAX_IP_CNT 1
@@ -11,35 +11,40 @@
 
 #include "usdt/probe_record.h"
 
-/* The kernel lets a program read memory of the process and the clock only under such a licence. */
+/* Under no other licence may a program read the memory of a process and the clock. */
 char program_license[] SEC("license") = "Dual MIT/GPL";
 
-/* Sizes are set by who loads it. */
+/* Set, as the sizes of the maps are, by qemond before it loads the program. */
+const volatile uint32_t slot_count;
+
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, uint32_t);
   __type(value, struct probe_event);
 } events SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, uint32_t);
   __type(value, uint64_t);
 } counts SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 4096);
-} records SEC(".maps");
-
-struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, uint32_t);
   __type(value, uint64_t);
 } losses SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 4096);
+} records SEC(".maps");
 
 struct scratch {
   uint64_t busy;
@@ -53,22 +58,29 @@ struct {
   __type(value, struct scratch);
 } scratches SEC(".maps");
 
-/* A record's memory that nobody uses: a program stays on its CPU, but another thread's may run there meanwhile. */
+/* Atomic, because the program of another thread may run on this CPU in between. */
+static __always_inline void count(uint32_t slot) {
+  uint32_t at = (bpf_get_smp_processor_id() & (probe_shards - 1)) * slot_count + slot;
+  uint64_t* counter = bpf_map_lookup_elem(&counts, &at);
+  if (counter) __sync_fetch_and_add(counter, 1);
+}
+
+/* Memory for a record that no preempted program uses. */
 static __always_inline struct scratch* take_scratch(void) {
   for (uint32_t i = 0; i < probe_scratch_count; ++i) {
-    struct scratch* scratch = bpf_map_lookup_elem(&scratches, &i);
+    uint32_t key = i;
+    struct scratch* scratch = bpf_map_lookup_elem(&scratches, &key);
     if (scratch && __sync_val_compare_and_swap(&scratch->busy, 0, 1) == 0) return scratch;
   }
   return 0;
 }
 
-/* Appends the string at `address`, as the backend `simple` stores it: cut, and empty for NULL. */
+/* Appends a string of QEMU's. NULL counts as empty. */
 static __always_inline int add_text(struct probe_record* record, uint32_t i, const void* address) {
-  uint32_t at = record->text_bytes;
   record->values[i] = 0;
   if (!address) return 0;
-  if (at > probe_text_bytes - 1) return -1;
-  at &= probe_text_bytes - 1;
+  uint32_t at = record->text_bytes;
+  if (at >= probe_text_bytes) return -1;
   long size = bpf_probe_read_user_str(record->text + at, probe_string_bytes, address);
   if (size < 1) return -1;
   record->values[i] = size - 1;
@@ -92,9 +104,9 @@ static __always_inline void read_arguments(struct pt_regs* ctx, const struct pro
 static __always_inline uint32_t size_of(const struct probe_record* record) {
   uint32_t text = record->text_bytes;
   if (text == 0) {
-    uint32_t count = record->argument_count;
-    if (count > probe_arguments_max) count = probe_arguments_max;
-    return __builtin_offsetof(struct probe_record, values) + count * sizeof record->values[0];
+    uint32_t values = record->argument_count;
+    if (values > probe_arguments_max) values = probe_arguments_max;
+    return __builtin_offsetof(struct probe_record, values) + values * sizeof record->values[0];
   }
   if (text > sizeof record->text) text = sizeof record->text;
   return __builtin_offsetof(struct probe_record, text) + text;
@@ -104,11 +116,9 @@ SEC("usdt")
 int on_probe(struct pt_regs* ctx) {
   uint32_t slot = bpf_usdt_cookie(ctx);
   const struct probe_event* event = bpf_map_lookup_elem(&events, &slot);
-  if (!event) return 0;
-  if (!event->whole) {
-    uint64_t* count = bpf_map_lookup_elem(&counts, &slot);
-    /* Atomic, because another thread's program may run on this CPU in between. */
-    if (count) __sync_fetch_and_add(count, 1);
+  if (!event || event->mode == probe_off) return 0;
+  if (event->mode == probe_counted) {
+    count(slot);
     return 0;
   }
   uint32_t zero = 0;
@@ -124,10 +134,11 @@ int on_probe(struct pt_regs* ctx) {
   record->lost = *(volatile uint64_t*)lost;
   record->slot = slot;
   record->thread = (uint32_t)bpf_get_current_pid_tgid();
-  record->argument_count = event->argument_count;
-  record->unreadable = 0;
-  record->reserved = 0;
   record->text_bytes = 0;
+  record->described = event->described;
+  record->unreadable = 0;
+  record->argument_count = event->argument_count;
+  record->strings = event->strings;
   read_arguments(ctx, event, record);
   /* qemond looks by itself, several times a second. */
   if (bpf_ringbuf_output(&records, record, size_of(record), BPF_RB_NO_WAKEUP) != 0)

@@ -17,30 +17,40 @@ typedef __u64 uint64_t;
 #endif
 
 enum {
-  probe_arguments_max = 10,   /* As many as an event of QEMU may have. */
-  probe_string_bytes = 513,   /* With NUL: QEMU's `simple` backend cuts a string at 512 too. */
-  probe_text_bytes = 2048,    /* All strings of a record but the last one's end. */
-  probe_scratch_count = 4,    /* Records in the making on a CPU: one preempts another. */
+  probe_arguments_max = 11, /* An event of QEMU has at most 10, and those of vCPUs one more. */
+  probe_string_bytes = 513, /* With its NUL: QEMU's `simple` backend cuts at 512 too. */
+  probe_text_bytes = 2048,  /* Where the last string of a record may begin. */
+  probe_scratch_count = 4,  /* Records in the making on a CPU: one may preempt another. */
+  probe_shards = 16         /* Of the counters, so that CPUs do not get in each other's way. */
 };
 
-/* How an event is to be recorded, by slot. */
+enum { probe_off, probe_counted, probe_recorded };
+
+/* What is wanted of an event, by slot. */
 struct probe_event {
-  uint8_t whole;          /* With time and arguments, instead of counted. */
-  uint8_t argument_count; /* As the catalog declares. */
-  uint16_t strings;       /* A bit for each argument that is a string. */
+  uint8_t mode;
+  uint8_t described; /* Whether the catalog has the event; otherwise its arguments stay unknown. */
+  uint8_t argument_count;
+  uint8_t reserved;
+  uint32_t strings; /* A bit for each argument that is a string. */
 };
 
-/* One occurrence, in the ring. Only as much of it as is in use. */
+/* One occurrence, in the ring; of `text`, or of `values` if there is no text, only what is in use.
+ */
 struct probe_record {
   uint64_t time_ns; /* CLOCK_MONOTONIC. */
-  uint64_t lost;    /* How many records had no room before this one. */
+  uint64_t lost;    /* How many records had found no room by then. */
   uint32_t slot;
   uint32_t thread;
-  uint8_t argument_count;
-  uint8_t unreadable; /* Some argument could not be read: none of them is to be used. */
-  uint16_t reserved;
   uint32_t text_bytes;
-  uint64_t values[probe_arguments_max]; /* Of a string: its length. */
-  /* The strings follow each other, without a NUL between them. */
+  uint8_t described;
+  uint8_t unreadable; /* Some argument could not be read, so none is to be used. */
+  uint8_t argument_count;
+  uint8_t reserved;
+  uint32_t strings;
+  uint32_t reserved_too;
+  /* What QEMU's `simple` backend would store; of a string its length. */
+  uint64_t values[probe_arguments_max];
+  /* The strings one after another, without NULs. */
   char text[probe_text_bytes + probe_string_bytes];
 };

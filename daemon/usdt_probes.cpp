@@ -1,0 +1,48 @@
+#include "daemon/usdt_probes.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "daemon/proc_text.hpp"
+#include "daemon/usdt_source.hpp"
+
+namespace qemon::daemon {
+
+std::string program_of(pid_t pid) { return "/proc/" + std::to_string(pid) + "/exe"; }
+
+std::vector<std::string> qemu_modules_in(std::string_view maps) {
+  std::vector<std::string> modules;
+  while (!maps.empty()) {
+    const auto line = take_line(maps);
+    const auto slash = line.find('/');
+    if (slash == std::string_view::npos) continue;
+    const auto path = line.substr(slash);
+    // /usr/lib/x86_64-linux-gnu/qemu/block-curl.so, /usr/lib64/qemu-kvm/block-blkio.so
+    if (!path.ends_with(".so") || path.find("/qemu") == std::string_view::npos) continue;
+    if (std::find(modules.begin(), modules.end(), path) == modules.end())
+      modules.emplace_back(path);
+  }
+  return modules;
+}
+
+Result<std::vector<ProbedFile>> find_probed_files(pid_t pid) {
+  std::vector<ProbedFile> files;
+  auto program = usdt::read_probes(program_of(pid), usdt_provider);
+  if (!program) return program.error();
+  files.push_back({program_of(pid), std::move(*program)});
+  const auto maps = read_text("/proc/" + std::to_string(pid) + "/maps");
+  if (!maps) return files;
+  for (const auto& module : qemu_modules_in(*maps)) {
+    // A container's, if QEMU runs in one.
+    const auto path = "/proc/" + std::to_string(pid) + "/root" + module;
+    auto sites = usdt::read_probes(path, usdt_provider);
+    if (sites && !sites->empty()) files.push_back({path, std::move(*sites)});
+  }
+  return files;
+}
+
+bool has_usdt_probes(const ProcessInfo& process) {
+  return usdt::has_probes(program_of(process.pid), usdt_provider);
+}
+
+}  // namespace qemon::daemon
