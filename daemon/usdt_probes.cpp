@@ -25,14 +25,17 @@ std::vector<std::string> qemu_modules_in(std::string_view maps) {
   return modules;
 }
 
-Result<std::vector<ProbedFile>> find_probed_files(pid_t pid) {
+std::vector<std::string> qemu_modules_of(pid_t pid) {
+  return qemu_modules_in(read_text("/proc/" + std::to_string(pid) + "/maps").value_or(""));
+}
+
+Result<std::vector<ProbedFile>> find_probed_files(pid_t pid,
+                                                  const std::vector<std::string>& modules) {
   std::vector<ProbedFile> files;
   auto program = usdt::read_probes(program_of(pid), usdt_provider);
   if (!program) return program.error();
   files.push_back({program_of(pid), std::move(*program)});
-  const auto maps = read_text("/proc/" + std::to_string(pid) + "/maps");
-  if (!maps) return files;
-  for (const auto& module : qemu_modules_in(*maps)) {
+  for (const auto& module : modules) {
     // A container's, if QEMU runs in one.
     const auto path = "/proc/" + std::to_string(pid) + "/root" + module;
     auto sites = usdt::read_probes(path, usdt_provider);

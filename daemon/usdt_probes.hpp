@@ -28,7 +28,11 @@ struct ProbedFile {
   usdt::ProbeSites sites;
 };
 
-/// The program and its modules that are loaded now, those that have probes of QEMU's.
-[[nodiscard]] Result<std::vector<ProbedFile>> find_probed_files(pid_t pid);
+/// The modules that are loaded now.
+[[nodiscard]] std::vector<std::string> qemu_modules_of(pid_t pid);
+
+/// The program and those of its modules that have probes of QEMU's.
+[[nodiscard]] Result<std::vector<ProbedFile>> find_probed_files(
+    pid_t pid, const std::vector<std::string>& modules);
 
 }  // namespace qemon::daemon

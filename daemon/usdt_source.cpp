@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "daemon/job_thread.hpp"
@@ -21,7 +25,11 @@ namespace {
 constexpr std::size_t turn_bytes = 256 * 1024;
 // For events that a module of QEMU's brings later.
 constexpr std::size_t spare_slots = 1024;
-constexpr std::size_t spare_sites = 1024;
+// The kernel takes a tenth of a second to let go of each, one after another, also when qemond is
+// killed.
+constexpr std::size_t sites_max = 512;
+// How long stop() waits for that. The rest is done after it.
+constexpr std::chrono::seconds detach_deadline{2};
 
 /// An event is counted in the kernel as long as nobody reads its records, and recorded whole
 /// otherwise. The kernel's part of attaching, and above all of detaching, is done on a thread of its
@@ -30,6 +38,9 @@ class UsdtSource final : public TraceSource {
  public:
   explicit UsdtSource(TraceSourceOptions options)
       : options_(std::move(options)), decoder_(options_.events), jobs_(options_.executor) {}
+  ~UsdtSource() override;
+  UsdtSource(const UsdtSource&) = delete;
+  UsdtSource& operator=(const UsdtSource&) = delete;
 
   asio::awaitable<Result<void>> start() override;
   asio::awaitable<void> stop() override;
@@ -37,7 +48,7 @@ class UsdtSource final : public TraceSource {
   asio::awaitable<Result<void>> flush() override { co_return Result<void>(); }
   bool pump(std::span<char> buffer, trace::RecordSink& sink) override;
   [[nodiscard]] trace::FeedTotals totals() const override;
-  [[nodiscard]] std::uint64_t lag_bytes() const override;
+  [[nodiscard]] std::uint64_t lag_bytes() const override { return tracer_->waiting_bytes(); }
   [[nodiscard]] std::optional<clockid_t> clock() const override { return CLOCK_MONOTONIC; }
   [[nodiscard]] std::string place() const override;
   [[nodiscard]] std::vector<std::string> problems() const override;
@@ -46,10 +57,17 @@ class UsdtSource final : public TraceSource {
   struct Event {
     bool on = false;
     std::uint64_t counted = 0;  // Of the kernel's count: told to the sink.
+    std::size_t sites = 0;      // That it is attached to while it is on.
+  };
+  /// Where an event's probes are.
+  struct Places {
+    std::vector<std::string> files;
+    std::size_t sites = 0;
   };
 
-  Result<void> load();
-  Result<void> attach(trace::EventIndex event);
+  asio::awaitable<Result<void>> find_files();
+  asio::awaitable<Result<void>> attach(trace::EventIndex event);
+  [[nodiscard]] Places places_of(const std::string& event) const;
   [[nodiscard]] probe_event wanted_of(trace::EventIndex event, int mode) const;
   void take_counts(trace::RecordSink& sink);
 
@@ -57,78 +75,117 @@ class UsdtSource final : public TraceSource {
   usdt::ProbeDecoder decoder_;
   std::map<trace::EventIndex, Event> events_;
   std::uint64_t bytes_read_ = 0;
-  std::size_t slots_ = 0;
-  std::vector<ProbedFile> files_;  // Of the thread that attaches.
-  std::unique_ptr<usdt::ProbeTracer> tracer_;
-  JobThread jobs_;  // Ends first: its jobs use the rest.
+  std::size_t slots_ = 0, sites_ = 0;
+  std::vector<std::string> modules_;
+  std::vector<ProbedFile> files_;
+  std::shared_ptr<usdt::ProbeTracer> tracer_;  // Shared with the jobs that detach.
+  JobThread jobs_;
 };
+
+UsdtSource::~UsdtSource() {
+  // Whatever is attached is let go of on that thread.
+  if (tracer_) std::ignore = jobs_.run_later(0, [tracer = std::move(tracer_)] {});
+}
 
 asio::awaitable<Result<void>> UsdtSource::start() {
   slots_ = options_.events.size() + spare_slots;
-  JobThread::Job job = [this] { return load(); };
-  co_return co_await jobs_.run(std::move(job));
-}
-
-Result<void> UsdtSource::load() {
-  auto files = find_probed_files(options_.process.pid);
-  if (!files) return wrap(files.error(), "the probes of QEMU cannot be found");
-  files_ = std::move(*files);
+  modules_ = qemu_modules_of(options_.process.pid);
+  auto found = co_await find_files();
+  if (!found) co_return found;
   usdt::ProbeTracerOptions options;
   options.pid = options_.process.pid;
   options.slots = slots_;
-  options.sites_max = spare_sites;
-  for (const auto& file : files_)
-    for (const auto& [name, sites] : file.sites) options.sites_max += sites;
-  auto tracer = usdt::ProbeTracer::load(options);
-  if (!tracer) return tracer.error();
-  tracer_ = std::move(*tracer);
-  return {};
+  // Those that are being detached count as well.
+  options.sites_max = 2 * sites_max;
+  const auto loaded = std::make_shared<std::shared_ptr<usdt::ProbeTracer>>();
+  JobThread::Job job = [options, loaded]() -> Result<void> {
+    auto tracer = usdt::ProbeTracer::load(options);
+    if (!tracer) return tracer.error();
+    *loaded = std::move(*tracer);
+    return {};
+  };
+  auto done = co_await jobs_.run(std::move(job));
+  tracer_ = std::move(*loaded);
+  co_return done;
+}
+
+asio::awaitable<Result<void>> UsdtSource::find_files() {
+  const auto files = std::make_shared<std::vector<ProbedFile>>();
+  JobThread::Job job = [pid = options_.process.pid, modules = modules_, files]() -> Result<void> {
+    auto found = find_probed_files(pid, modules);
+    if (!found) return wrap(found.error(), "the probes of QEMU cannot be found");
+    *files = std::move(*found);
+    return {};
+  };
+  auto found = co_await jobs_.run(std::move(job));
+  if (found) files_ = std::move(*files);
+  co_return found;
 }
 
 asio::awaitable<void> UsdtSource::stop() {
   for (const auto& [event, state] : events_)
     if (state.on) co_await switch_event(event, false);
-  co_await jobs_.finish();
+  co_await jobs_.finish(detach_deadline);
 }
 
 asio::awaitable<Result<void>> UsdtSource::switch_event(trace::EventIndex event, bool on) {
+  if (event >= slots_) co_return Error{"it came to QEMU after qemond had attached to its probes"};
   auto& state = events_[event];
   if (state.on == on) co_return Result<void>();
-  if (event >= slots_) co_return Error{"more events than there were when it was attached to"};
-  if (!on) {
-    state.on = false;
-    tracer_->set(event, wanted_of(event, probe_off));
-    co_return jobs_.run_later(event, [this, event] { tracer_->detach(event); });
-  }
+  state.on = on;
   // Whole at first: the next pump() knows whether somebody reads it.
-  tracer_->set(event, wanted_of(event, probe_recorded));
-  state.on = true;
-  if (jobs_.take_back(event)) co_return Result<void>();
-  JobThread::Job job = [this, event] { return attach(event); };
-  auto attached = co_await jobs_.run(std::move(job));
-  if (!attached) {
-    events_[event].on = false;
-    tracer_->set(event, wanted_of(event, probe_off));
+  tracer_->set(event, wanted_of(event, on ? probe_recorded : probe_off));
+  Result<void> done;
+  if (on) done = co_await attach(event);
+  if (on && done) co_return done;
+  state.on = false;
+  tracer_->set(event, wanted_of(event, probe_off));
+  if (const auto sites = std::exchange(state.sites, 0); sites > 0) {
+    sites_ -= sites;
+    auto later = jobs_.run_later(event, [tracer = tracer_, event] { tracer->detach(event); });
+    if (done) done = std::move(later);
   }
-  co_return attached;
+  co_return done;
 }
 
-/// An event that has no probe in the code cannot occur.
-Result<void> UsdtSource::attach(trace::EventIndex event) {
-  const auto& name = options_.events.name(event);
-  const auto has_it = [&](const ProbedFile& file) { return file.sites.contains(name); };
-  if (std::none_of(files_.begin(), files_.end(), has_it)) {
+asio::awaitable<Result<void>> UsdtSource::attach(trace::EventIndex event) {
+  auto places = places_of(options_.events.name(event));
+  if (places.files.empty()) {
     // Perhaps in a module that was loaded meanwhile.
-    if (auto files = find_probed_files(options_.process.pid)) files_ = std::move(*files);
+    auto modules = qemu_modules_of(options_.process.pid);
+    if (modules != modules_) {
+      modules_ = std::move(modules);
+      if (auto found = co_await find_files(); !found) co_return found;
+      places = places_of(options_.events.name(event));
+    }
+    // It cannot occur.
+    if (places.files.empty()) co_return Result<void>();
   }
+  if (sites_ + places.sites > sites_max)
+    co_return Error{"its probes and those of the events that are on are more than " +
+                    std::to_string(sites_max) + " places in QEMU's code: choose fewer events"};
+  sites_ += places.sites;
+  events_[event].sites = places.sites;
+  if (jobs_.take_back(event)) co_return Result<void>();
+  JobThread::Job job = [tracer = tracer_, event, files = std::move(places.files),
+                        name = options_.events.name(event)] {
+    Result<void> attached;
+    for (std::size_t i = 0; attached && i < files.size(); ++i)
+      attached = tracer->attach(event, files[i], name);
+    return attached;
+  };
+  co_return co_await jobs_.run(std::move(job));
+}
+
+UsdtSource::Places UsdtSource::places_of(const std::string& event) const {
+  Places places;
   for (const auto& file : files_) {
-    if (!has_it(file)) continue;
-    auto attached = tracer_->attach(event, file.path, name);
-    if (attached) continue;
-    tracer_->detach(event);
-    return attached.error();
+    const auto found = file.sites.find(event);
+    if (found == file.sites.end()) continue;
+    places.files.push_back(file.path);
+    places.sites += found->second;
   }
-  return {};
+  return places;
 }
 
 probe_event UsdtSource::wanted_of(trace::EventIndex event, int mode) const {
@@ -180,8 +237,6 @@ trace::FeedTotals UsdtSource::totals() const {
   totals.decoder = decoder_.stats();
   return totals;
 }
-
-std::uint64_t UsdtSource::lag_bytes() const { return tracer_ ? tracer_->waiting_bytes() : 0; }
 
 std::string UsdtSource::place() const {
   const auto& exe = options_.process.exe;

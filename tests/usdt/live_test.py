@@ -22,6 +22,7 @@ from stack import PATIENCE, Failure, Stack  # noqa: E402
 
 NEEDED = {39: "CAP_BPF", 38: "CAP_PERFMON", 19: "CAP_SYS_PTRACE"}
 UPROBE_EVENTS = pathlib.Path("/sys/kernel/tracing/uprobe_events")
+RING_RECORDS = 40_000  # More than the ring has room for.
 EVENTS = ("virtio_blk_handle_read", "virtio_blk_handle_write", "virtio_blk_req_complete")
 
 
@@ -112,7 +113,8 @@ def check_losses(stack, host, worker):
     names = ("memory_region_ops_write", "memory_region_ops_read")
     first = counts(host), counts(other), dropped(host)
     os.kill(host.process.pid, signal.SIGSTOP)
-    worker.work(read=2000)
+    while sum(counts(other).values()) - sum(first[1].values()) < 2 * RING_RECORDS:
+        worker.work(read=1000)
     os.kill(host.process.pid, signal.SIGCONT)
     worker.work(read=10)
 
