@@ -8,7 +8,9 @@
 
 namespace qemon::daemon {
 
-std::string program_of(pid_t pid) { return "/proc/" + std::to_string(pid) + "/exe"; }
+std::string program_of(pid_t pid) {
+  return "/proc/" + std::to_string(pid) + "/exe";
+}
 
 std::vector<std::string> qemu_modules_in(std::string_view maps) {
   std::vector<std::string> modules;

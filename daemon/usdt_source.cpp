@@ -32,8 +32,9 @@ constexpr std::size_t sites_max = 512;
 constexpr std::chrono::seconds detach_deadline{2};
 
 /// An event is counted in the kernel as long as nobody reads its records, and recorded whole
-/// otherwise. The kernel's part of attaching, and above all of detaching, is done on a thread of its
-/// own: until it is detached, an event that is off costs the guest a breakpoint, and nothing else.
+/// otherwise. The kernel's part of attaching, and above all of detaching, is done on a thread of
+/// its own: until it is detached, an event that is off costs the guest a breakpoint, and nothing
+/// else.
 class UsdtSource final : public TraceSource {
  public:
   explicit UsdtSource(TraceSourceOptions options)
@@ -204,8 +205,8 @@ bool UsdtSource::pump(std::span<char> buffer, trace::RecordSink& sink) {
   (void)buffer;
   take_counts(sink);
   const auto lost = tracer_->lost();
-  const auto bytes = tracer_->read(
-      turn_bytes, [&](std::string_view record) { decoder_.decode(record, sink); });
+  const auto bytes =
+      tracer_->read(turn_bytes, [&](std::string_view record) { decoder_.decode(record, sink); });
   bytes_read_ += bytes;
   if (bytes >= turn_bytes) return true;
   // Also when no record came after what was lost.
@@ -224,7 +225,8 @@ void UsdtSource::take_counts(trace::RecordSink& sink) {
     tally.counts[event] += count - state.counted;
     records += count - std::exchange(state.counted, count);
     if (state.on)
-      tracer_->set(event, wanted_of(event, tally.only_counts(event) ? probe_counted : probe_recorded));
+      tracer_->set(event,
+                   wanted_of(event, tally.only_counts(event) ? probe_counted : probe_recorded));
   }
   decoder_.add_counted(records);
   if (records > 0) sink.on_tallied(records, std::nullopt);

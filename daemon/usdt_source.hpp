@@ -1,4 +1,5 @@
-// The trace source of QEMUs whose backend is `dtrace`: probes in their code (USDT), seen by a BPF program in the kernel.
+// The trace source of QEMUs whose backend is `dtrace`: probes in their code (USDT), seen by a BPF
+// program in the kernel.
 #pragma once
 
 #include <memory>

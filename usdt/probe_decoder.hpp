@@ -10,7 +10,8 @@
 
 namespace qemon::usdt {
 
-/// Slots are indexes of the event table, from which records of others are refused. Owned by the source that reads the ring; one thread.
+/// Slots are indexes of the event table, from which records of others are refused. Owned by the
+/// source that reads the ring; one thread.
 class ProbeDecoder final : public trace::Decoder {
  public:
   explicit ProbeDecoder(const trace::EventTable& events) : events_(events) {}

@@ -31,8 +31,8 @@ Result<std::string> read_part(const UniqueFd& file, std::uint64_t offset, std::u
   std::string part(size, '\0');
   std::size_t at = 0;
   while (at < part.size()) {
-    const auto got = ::pread(file.get(), part.data() + at, part.size() - at,
-                             static_cast<off_t>(offset + at));
+    const auto got =
+        ::pread(file.get(), part.data() + at, part.size() - at, static_cast<off_t>(offset + at));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return system_error(errno, "it cannot be read");
     if (got == 0) return Error{"it is cut short"};
@@ -55,11 +55,13 @@ Result<std::string> read_notes(const UniqueFd& file) {
   auto heads = read_all<Elf64_Ehdr>(file, 0, 1);
   if (!heads) return heads.error();
   const auto& head = heads->front();
-  constexpr unsigned char here = std::endian::native == std::endian::little ? ELFDATA2LSB : ELFDATA2MSB;
+  constexpr unsigned char here =
+      std::endian::native == std::endian::little ? ELFDATA2LSB : ELFDATA2MSB;
   if (std::memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64 ||
       head.e_ident[EI_DATA] != here || head.e_shentsize != sizeof(Elf64_Shdr))
     return Error{"it is no 64-bit ELF file of this host's kind"};
-  if (head.e_shnum > sections_max || head.e_shstrndx >= head.e_shnum) return {boost::system::in_place_value, std::string()};
+  if (head.e_shnum > sections_max || head.e_shstrndx >= head.e_shnum)
+    return {boost::system::in_place_value, std::string()};
   auto sections = read_all<Elf64_Shdr>(file, head.e_shoff, head.e_shnum);
   if (!sections) return sections.error();
   const auto& of_names = (*sections)[head.e_shstrndx];

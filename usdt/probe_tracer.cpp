@@ -36,7 +36,9 @@ int keep_last_words(libbpf_print_level level, const char* format, va_list argume
   return 0;
 }
 
-std::size_t page_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
+std::size_t page_bytes() {
+  return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
 
 /// Memory that is shared with the program.
 class Mapping {
@@ -58,8 +60,8 @@ class Mapping {
   static Result<Mapping> of(int fd, std::size_t bytes, int protection, std::size_t offset) {
     Mapping mapping;
     mapping.bytes_ = (bytes + page_bytes() - 1) / page_bytes() * page_bytes();
-    void* const at = ::mmap(nullptr, mapping.bytes_, protection, MAP_SHARED, fd,
-                            static_cast<off_t>(offset));
+    void* const at =
+        ::mmap(nullptr, mapping.bytes_, protection, MAP_SHARED, fd, static_cast<off_t>(offset));
     if (at == MAP_FAILED) return system_error(errno, "memory shared with the kernel");
     mapping.at_ = at;
     return mapping;
@@ -198,7 +200,9 @@ Result<void> ProbeTracer::attach(std::uint32_t slot, const std::string& file,
   return {};
 }
 
-void ProbeTracer::detach(std::uint32_t slot) { kernel_->links.erase(slot); }
+void ProbeTracer::detach(std::uint32_t slot) {
+  kernel_->links.erase(slot);
+}
 
 void ProbeTracer::set(std::uint32_t slot, const probe_event& event) {
   kernel_->events.store(slot, std::bit_cast<std::uint64_t>(event));
@@ -211,7 +215,9 @@ std::uint64_t ProbeTracer::count(std::uint32_t slot) const {
   return sum;
 }
 
-std::uint64_t ProbeTracer::lost() const { return kernel_->losses.load(0); }
+std::uint64_t ProbeTracer::lost() const {
+  return kernel_->losses.load(0);
+}
 
 std::size_t ProbeTracer::read(std::size_t bytes_max,
                               const std::function<void(std::string_view)>& take) {

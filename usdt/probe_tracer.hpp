@@ -16,9 +16,9 @@
 namespace qemon::usdt {
 
 struct ProbeTracerOptions {
-  pid_t pid = 0;              ///< The QEMU.
-  std::size_t slots = 1;      ///< How many events can be told apart.
-  std::size_t sites_max = 1;  ///< How many places in its code may be attached to at once.
+  pid_t pid = 0;                     ///< The QEMU.
+  std::size_t slots = 1;             ///< How many events can be told apart.
+  std::size_t sites_max = 1;         ///< How many places in its code may be attached to at once.
   std::size_t ring_bytes = 4 << 20;  ///< Of records that wait to be read; a power of two.
 };
 
