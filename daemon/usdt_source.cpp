@@ -100,7 +100,7 @@ asio::awaitable<Result<void>> UsdtSource::start() {
   options.sites_max = 2 * sites_max;
   const auto loaded = std::make_shared<std::shared_ptr<usdt::ProbeTracer>>();
   JobThread::Job job = [options, loaded]() -> Result<void> {
-    auto tracer = usdt::ProbeTracer::load(options);
+    auto tracer = usdt::load_probe_tracer(options);
     if (!tracer) return tracer.error();
     *loaded = std::move(*tracer);
     return {};

@@ -9,7 +9,6 @@
 
 namespace qemon::daemon {
 
-/// nullptr if this qemond was built without libbpf.
 [[nodiscard]] std::unique_ptr<TraceSource> make_usdt_source(TraceSourceOptions options);
 
 /// Whether the program that the process runs has probes of QEMU's.

@@ -8,9 +8,13 @@
 
 namespace qemon::usdt {
 
-/// The capabilities that are needed and that this process has not: "CAP_BPF and CAP_PERFMON".
-/// Empty if it has them.
+/// The capabilities that are needed and that this process has not: "CAP_BPF and CAP_PERFMON", or
+/// CAP_SYS_ADMIN. Empty if it has them.
 [[nodiscard]] std::string missing_rights();
+
+/// Whether this process may have the kernel set breakpoints in others (uprobes), by trying to at a
+/// place that there is not.
+[[nodiscard]] Result<void> try_breakpoint();
 
 /// Why the kernel refused `what` with the errno value `number`, and the cure; `said` is what
 /// libbpf had to say, if anything.

@@ -29,36 +29,31 @@ struct ProbeTracerOptions {
 /// code; and the rest, which never waits.
 class ProbeTracer {
  public:
-  using Options = ProbeTracerOptions;
-  /// An Error says what is missing and how to get it.
-  [[nodiscard]] static Result<std::unique_ptr<ProbeTracer>> load(const Options& options);
-  ~ProbeTracer();
-  ProbeTracer(const ProbeTracer&) = delete;
-  ProbeTracer& operator=(const ProbeTracer&) = delete;
+  virtual ~ProbeTracer() = default;
 
   /// Runs the program at every place of `file` (a path) that has the probe `name`, with the slot
   /// that set() tells about. A slot may be attached in several files.
-  [[nodiscard]] Result<void> attach(std::uint32_t slot, const std::string& file,
-                                    const std::string& name);
+  [[nodiscard]] virtual Result<void> attach(std::uint32_t slot, const std::string& file,
+                                            const std::string& name) = 0;
   /// The places have no breakpoint of ours any more when this returns.
-  void detach(std::uint32_t slot);
+  virtual void detach(std::uint32_t slot) = 0;
 
-  void set(std::uint32_t slot, const probe_event& event);
+  virtual void set(std::uint32_t slot, const probe_event& event) = 0;
   /// How often the slot was counted since the beginning.
-  [[nodiscard]] std::uint64_t count(std::uint32_t slot) const;
+  [[nodiscard]] virtual std::uint64_t count(std::uint32_t slot) const = 0;
   /// How many records had no room in the ring since the beginning.
-  [[nodiscard]] std::uint64_t lost() const;
+  [[nodiscard]] virtual std::uint64_t lost() const = 0;
   /// Gives records to `take`, one after another, until there are no more or they had `bytes_max`.
   /// Returns how many bytes they had.
-  std::size_t read(std::size_t bytes_max, const std::function<void(std::string_view)>& take);
+  virtual std::size_t read(std::size_t bytes_max,
+                           const std::function<void(std::string_view)>& take) = 0;
   /// Bytes in the ring that were not read yet.
-  [[nodiscard]] std::uint64_t waiting_bytes() const;
-
- private:
-  struct Kernel;
-  explicit ProbeTracer(std::unique_ptr<Kernel> kernel);
-
-  std::unique_ptr<Kernel> kernel_;
+  [[nodiscard]] virtual std::uint64_t waiting_bytes() const = 0;
 };
+
+/// Loads the program. It comes from a shared object of its own, qemon-usdt.so, so that qemond
+/// itself needs no libbpf. An Error says what is missing and how to get it.
+[[nodiscard]] Result<std::unique_ptr<ProbeTracer>> load_probe_tracer(
+    const ProbeTracerOptions& options);
 
 }  // namespace qemon::usdt

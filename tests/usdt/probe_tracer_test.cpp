@@ -42,7 +42,7 @@ class ProbeTracerTest : public testing::Test {
     load(1 << 16);
   }
   void load(std::size_t ring_bytes) {
-    auto loaded = ProbeTracer::load({::getpid(), slots, 16, ring_bytes});
+    auto loaded = load_probe_tracer({::getpid(), slots, 16, ring_bytes});
     ASSERT_TRUE(loaded) << loaded.error().detail;
     tracer = std::move(*loaded);
   }
