@@ -57,6 +57,7 @@ class UsdtSource final : public TraceSource {
  private:
   struct Event {
     bool on = false;
+    int mode = probe_off;
     std::uint64_t counted = 0;  // Of the kernel's count: told to the sink.
     std::size_t sites = 0;      // That it is attached to while it is on.
   };
@@ -69,13 +70,14 @@ class UsdtSource final : public TraceSource {
   asio::awaitable<Result<void>> find_files();
   asio::awaitable<Result<void>> attach(trace::EventIndex event);
   [[nodiscard]] Places places_of(const std::string& event) const;
-  [[nodiscard]] probe_event wanted_of(trace::EventIndex event, int mode) const;
+  void set_mode(trace::EventIndex event, int mode);
   void take_counts(trace::RecordSink& sink);
 
   TraceSourceOptions options_;
   usdt::ProbeDecoder decoder_;
   std::map<trace::EventIndex, Event> events_;
   std::uint64_t bytes_read_ = 0;
+  std::uint32_t catalog_ = 0;  // Which one was in use at the last pump().
   std::size_t slots_ = 0, sites_ = 0;
   std::vector<std::string> modules_;
   std::vector<ProbedFile> files_;
@@ -135,12 +137,12 @@ asio::awaitable<Result<void>> UsdtSource::switch_event(trace::EventIndex event, 
   if (state.on == on) co_return Result<void>();
   state.on = on;
   // Whole at first: the next pump() knows whether somebody reads it.
-  tracer_->set(event, wanted_of(event, on ? probe_recorded : probe_off));
+  set_mode(event, on ? probe_recorded : probe_off);
   Result<void> done;
   if (on) done = co_await attach(event);
   if (on && done) co_return done;
   state.on = false;
-  tracer_->set(event, wanted_of(event, probe_off));
+  set_mode(event, probe_off);
   if (const auto sites = std::exchange(state.sites, 0); sites > 0) {
     sites_ -= sites;
     auto later = jobs_.run_later(event, [tracer = tracer_, event] { tracer->detach(event); });
@@ -189,16 +191,18 @@ UsdtSource::Places UsdtSource::places_of(const std::string& event) const {
   return places;
 }
 
-probe_event UsdtSource::wanted_of(trace::EventIndex event, int mode) const {
+void UsdtSource::set_mode(trace::EventIndex event, int mode) {
+  events_[event].mode = mode;
   probe_event wanted{};
   wanted.mode = static_cast<std::uint8_t>(mode);
   const auto* const described = options_.events.described(event);
-  if (described == nullptr || described->arguments.size() > probe_arguments_max) return wanted;
-  wanted.described = 1;
-  wanted.argument_count = static_cast<std::uint8_t>(described->arguments.size());
-  for (std::size_t i = 0; i < described->arguments.size(); ++i)
-    if (described->arguments[i].kind == trace::ArgumentKind::string) wanted.strings |= 1U << i;
-  return wanted;
+  if (described != nullptr && described->arguments.size() <= probe_arguments_max) {
+    wanted.described = 1;
+    wanted.argument_count = static_cast<std::uint8_t>(described->arguments.size());
+    for (std::size_t i = 0; i < described->arguments.size(); ++i)
+      if (described->arguments[i].kind == trace::ArgumentKind::string) wanted.strings |= 1U << i;
+  }
+  tracer_->set(event, wanted);
 }
 
 bool UsdtSource::pump(std::span<char> buffer, trace::RecordSink& sink) {
@@ -218,15 +222,16 @@ bool UsdtSource::pump(std::span<char> buffer, trace::RecordSink& sink) {
 /// others now.
 void UsdtSource::take_counts(trace::RecordSink& sink) {
   const auto tally = sink.tally();
+  const auto catalog = options_.events.catalog_generation();
+  const bool described_anew = std::exchange(catalog_, catalog) != catalog;
   std::uint64_t records = 0;
   for (auto& [event, state] : events_) {
     if (event >= tally.counts.size()) continue;
     const auto count = tracer_->count(event);
     tally.counts[event] += count - state.counted;
     records += count - std::exchange(state.counted, count);
-    if (state.on)
-      tracer_->set(event,
-                   wanted_of(event, tally.only_counts(event) ? probe_counted : probe_recorded));
+    const int mode = tally.only_counts(event) ? probe_counted : probe_recorded;
+    if (state.on && (state.mode != mode || described_anew)) set_mode(event, mode);
   }
   decoder_.add_counted(records);
   if (records > 0) sink.on_tallied(records, std::nullopt);

@@ -101,6 +101,7 @@ TEST_F(JobThreadTest, WaitsNoLongerThanItIsTold) {
 
   EXPECT_EQ(jobs.pending(), 2U);
   go_on.set_value();
+  test::run(context, jobs.finish(1min));
 }
 
 TEST(JobThread, DoesWhatIsLeftAfterItsOwnerIsGone) {
