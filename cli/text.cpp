@@ -99,7 +99,8 @@ std::string human_seconds(double seconds) {
 }
 
 std::string counted(std::uint64_t count, std::string_view noun) {
-  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+  const bool hisses = noun.ends_with("s") || noun.ends_with("sh");
+  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : hisses ? "es" : "s");
 }
 
 std::string name_list(std::span<const std::string> names) {

@@ -119,7 +119,8 @@ void add_options(CLI::App& app, Config& config, Words& words) {
       ->type_name("FILE");
   repeated("--vm", words.vms,
            "A VM: NAME=unix:PATH or NAME=tcp:HOST:PORT of its QMP monitor, NAME=hmp:unix:PATH or "
-           "NAME=hmp:tcp:HOST:PORT of its human monitor; may be repeated",
+           "NAME=hmp:tcp:HOST:PORT of its human monitor, or, without a monitor, NAME=file:PATH of "
+           "a trace that it writes; may be repeated",
            "NAME=ADDRESS");
   repeated("--discover", words.discovery,
            "Every socket that matches is the QMP monitor of a VM, for instance '/run/vms/*.qmp'; "
@@ -362,10 +363,35 @@ bool is_valid_vm_name(std::string_view name) {
          });
 }
 
-std::string name_of_endpoint(const qmp::Endpoint& endpoint) {
-  std::string name = endpoint.transport == qmp::Transport::tcp
-                         ? endpoint.host + ":" + std::to_string(endpoint.port)
-                         : std::filesystem::path(endpoint.path).stem().string();
+std::string VmConfig::address() const {
+  return file ? to_string(*file) : qmp::to_string(endpoint);
+}
+
+Result<void> set_address(std::string_view text, VmConfig& config) {
+  if (text.starts_with("file:")) {
+    auto file = parse_followed_file(text);
+    if (!file) return file.error();
+    config.file = std::move(*file);
+    return {};
+  }
+  auto endpoint = qmp::parse_endpoint(text);
+  if (!endpoint) {
+    auto error = endpoint.error();
+    if (error.detail.ends_with(qmp::how_to_write_endpoints))
+      error.detail += ", or file:PATH for a trace without a monitor";
+    return error;
+  }
+  config.endpoint = std::move(*endpoint);
+  config.file.reset();
+  return {};
+}
+
+std::string name_by_address(const VmConfig& config) {
+  const auto& endpoint = config.endpoint;
+  const bool tcp = !config.file && endpoint.transport == qmp::Transport::tcp;
+  const std::filesystem::path path(config.file ? config.file->path : endpoint.path);
+  std::string name =
+      tcp ? endpoint.host + ":" + std::to_string(endpoint.port) : path.stem().string();
   for (char& each : name)
     if (!is_valid_vm_name(std::string("x") + each)) each = '_';
   name.resize(std::min(name.size(), name_length_max));

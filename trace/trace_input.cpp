@@ -53,13 +53,6 @@ std::string other_compression(std::string_view head) {
   return {};
 }
 
-/// A `simple` file of any version and byte order: the decoder tells what is wrong with it. No text
-/// begins with such bytes.
-bool is_simple(std::string_view head) {
-  const auto first = std::bit_cast<std::array<char, sizeof simple::header_id>>(simple::header_id);
-  return head.starts_with(std::string_view(first.data(), first.size()));
-}
-
 }  // namespace
 
 /// zlib's state. Knows whether it is within a member, so that an end there is told from one behind.
@@ -181,7 +174,7 @@ Result<void> TraceInput::look_at_head() {
     if (!got || *got == 0) break;
     head_.append(buffer.data(), *got);
   }
-  if (!head_.empty()) format_ = is_simple(head_) ? Format::simple : Format::log;
+  if (!head_.empty()) format_ = simple::is_simple(head_) ? Format::simple : Format::log;
   return {};
 }
 
