@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import types
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from plugin_figures import qemu_user  # noqa: E402
