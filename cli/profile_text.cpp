@@ -30,8 +30,7 @@ std::string busiest_text(const Counter& counter, const ExecutionProfile& profile
                          const Symbols& symbols) {
   std::string text = hexadecimal(counter.value);
   if (const auto symbol = symbols.find(counter.value)) text += " (" + *symbol + ")";
-  text += ", " + std::to_string(counter.count) + " times, " +
-          share_text(counter.count, profile.samples);
+  text += ", " + counted(counter.count, "time") + ", " + share_text(counter.count, profile.samples);
   if (counter.error > 0) text += " (at most too high by " + std::to_string(counter.error) + ")";
   return text;
 }

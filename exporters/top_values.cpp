@@ -31,9 +31,9 @@ void TopValues::hit(std::uint64_t value, std::uint64_t count) {
   }
   if (entries_.size() < capacity_) {
     const auto entry = static_cast<std::uint32_t>(entries_.size());
-    entries_.push_back({value, 1, 0});
+    entries_.push_back({value, count, 0});
     slots_[at] = entry;
-    // As rare as can be: every count below 1 would have to be above it.
+    // Up, until what is above it is no more frequent.
     heap_.push_back(entry);
     places_.push_back(entry);
     for (std::size_t i = heap_.size() - 1; i > 0; i = (i - 1) / 2) {

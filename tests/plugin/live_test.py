@@ -5,6 +5,7 @@
 
 Exits with 77 where no QEMU takes plugins.
 """
+import collections
 import json
 import pathlib
 import re
@@ -77,6 +78,19 @@ def check_metrics(stack, host, guest):
           figures.classes())
 
 
+def check_heat_map(host, guest):
+    """qemon heatmap has all blocks, not only the hottest, and the guest's among the busiest."""
+    counters, pages = collections.Counter(), collections.Counter()
+    for block in guest.figures().blocks:
+        counters[block.address] += block.executions
+        pages[block.address // 4096 * 4096] += block.executions
+    shown = json.loads(host.qemon("--output", "json", "heatmap", "web1", "--top", "65536"))
+    check("executions", shown["samples"], sum(counters.values()))
+    check("counters", {int(each["address"], 16): each["count"] for each in shown["top"]}, {at: count for at, count in counters.items() if count})
+    check("pages", {int(page["address"], 16): page["count"] for page in shown["pages"]}, {at: count for at, count in pages.items() if count})
+    check("the round's block", shown["top"][0]["address"] == hex(ROUND) or counters[ROUND] < shown["top"][0]["count"], True)
+
+
 def level_is(stack, guest, level):
     stack.wait_for(lambda: guest.figures().level == level, PATIENCE, f"level {level}")
 
@@ -86,6 +100,9 @@ def run(stack, build, plugin):
     host = stack.start_qemond([guest.vm], collectors={"tcg-plugin": "100ms"})
     guest.work_and_halt(1000)
     check("level", guest.figures().level, "count")
+    refused = subprocess.run([stack.bin_dir / "qemon", "--socket", host.control, "heatmap", "web1"], capture_output=True, text=True, check=False)
+    if refused.returncode != 1 or "counts at level count: use qemon plugin level web1 blocks --for 1m, or qemon pack on tcg" not in refused.stderr:
+        raise Failure(f"without blocks, qemon heatmap says {refused}")
 
     said = host.qemon("plugin", "level", "web1", "all", "--for", "1h")
     check("what qemon says", bool(re.fullmatch(r"web1: plugin level all until \S+, then count\n", said)), True)
@@ -94,6 +111,7 @@ def run(stack, build, plugin):
     guest.work_and_halt(1000)  # All of the round's code is translated.
     check_work(guest)
     check_metrics(stack, host, guest)
+    check_heat_map(host, guest)
     shown = json.loads(host.qemon("--output", "json", "plugin", "show", "web1"))
     check("the guest's block in qemon plugin show", ROUND in [block["address"] for block in shown["hottest"]], True)
     check("levels", (shown["level"], shown["found_level"]), ("all", "count"))
