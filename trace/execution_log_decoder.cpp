@@ -63,7 +63,8 @@ std::size_t ExecutionLogDecoder::decode(std::string_view bytes, RecordSink& sink
   Observer observer(events_, sink);
   (void)exec_log_->decode(bytes, observer);
   (void)trace_log_->decode(bytes, observer);
-  const bool is_exec_log = observer.blocks > 0 || observer.dumps >= dumps_enough;
+  dumps_ += observer.dumps;
+  const bool is_exec_log = observer.blocks > 0 || dumps_ >= dumps_enough;
   if (is_exec_log && observer.traced == 0) {
     trace_log_.reset();
   } else if (observer.traced > 0 && observer.blocks == 0 && observer.dumps == 0) {

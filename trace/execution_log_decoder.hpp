@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -44,6 +45,7 @@ class ExecutionLogDecoder final : public Decoder {
   EventTable& events_;
   std::optional<ExecLogDecoder> exec_log_;
   std::optional<LogDecoder> trace_log_;
+  std::uint64_t dumps_ = 0;  // Until it is decided.
 };
 
 }  // namespace qemon::trace

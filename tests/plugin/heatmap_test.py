@@ -124,6 +124,30 @@ def check_larger_program(qemon, qemu, folder):
     return log
 
 
+def refused(*command):
+    """What it says when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    check(f"exit status and output of {command}", (done.returncode, done.stdout), (1, ""))
+    return done.stderr.removeprefix("qemon: ").rstrip("\n")
+
+
+def check_symbols(qemon, folder):
+    """Files that name nothing are refused; where one is loaded may be told."""
+    program, log = folder / "program", folder / "exec.log"
+    run("strip", "-o", folder / "stripped", program)
+    check("a stripped program", refused(qemon, "heatmap", log, "--elf", folder / "stripped"),
+          f"--elf {folder}/stripped: has no symbols of code (it is stripped): give the file as it was before, or its debug file")
+    check("an object file", refused(qemon, "heatmap", log, "--elf", folder / "program.o"),
+          f"--elf {folder}/program.o: is an object file, whose addresses are not settled: give the linked program")
+    check("a log", refused(qemon, "heatmap", log, "--elf", log),
+          f"--elf {log}: is not an ELF file: give the guest's program or vmlinux, not a compressed image")
+    shown = json.loads(run(qemon, "heatmap", log, "--elf", f"{program}@0x500000", "-o", "json"))
+    check("symbol of a program that is said to be elsewhere", shown["top"][0]["symbol"], None)
+    first = int(re.search(r"LOAD\s+0x0+\s+0x([0-9a-f]+)", run("readelf", "-lW", program))[1], 16)
+    shown = json.loads(run(qemon, "heatmap", log, "--elf", f"{program}@{first:#x}", "-o", "json"))
+    check("symbol of a program that is said to be where it is", shown["top"][0]["symbol"], "round")
+
+
 def check_trace(qemon, qemu, folder, program):
     """Records of exec_tb, which are fewer: of blocks that are entered from QEMU's main loop."""
     log = folder / "trace.log"
@@ -174,6 +198,7 @@ def main():
         with tempfile.TemporaryDirectory(prefix="qemon-heatmap.") as name:
             folder = pathlib.Path(name)
             check_program(qemon, qemu, plugin, folder)
+            check_symbols(qemon, folder)
             log = check_larger_program(qemon, qemu, folder)
             check_trace(qemon, qemu, folder, folder / "program")
             check_colours(qemon, log)

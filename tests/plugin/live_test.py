@@ -10,6 +10,7 @@ import json
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -78,6 +79,50 @@ def check_metrics(stack, host, guest):
           figures.classes())
 
 
+def check_pack(stack, host, guest):
+    """Without blocks, qemon heatmap has what the pack tcg counts."""
+    host.qemon("pack", "on", "tcg", "--vm", "web1")
+    guest.work_and_halt(1000)
+
+    def shown():
+        answer = subprocess.run([stack.bin_dir / "qemon", "--socket", host.control, "heatmap", "web1", "-o", "json"], capture_output=True, text=True,
+                                timeout=PATIENCE, check=False).stdout
+        heat = json.loads(answer or "{}")
+        return heat.get("kind") == "pack" and hex(ROUND // 4096 * 4096) in [page["address"] for page in heat["pages"]]
+    stack.wait_for(shown, PATIENCE, "the guest's page in what the pack tcg counted")
+    host.qemon("pack", "off", "tcg", "--vm", "web1")
+
+
+def ask(host, target):
+    """Status and body of an answer of the control API."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(str(host.control))
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: q\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    head, _, body = answer.partition("\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+def check_blocks_in_parts(host, guest):
+    """All blocks, a few at a time; and what is asked for wrongly."""
+    target, blocks = "/v1/vms/web1/plugin/blocks", []
+    while True:
+        status, answer = ask(host, f"{target}?first={len(blocks)}&count=100")
+        check("status", status, 200)
+        if not answer["blocks"]:
+            break
+        check("blocks in one answer", len(answer["blocks"]) <= 100, True)
+        blocks += answer["blocks"]
+    check("blocks", blocks, [[*block[:2], block.instructions, block.bytes] for block in guest.figures().blocks])
+    check("how many there are", answer["block_count"], len(blocks))
+    for wrong, why in {"count=0": '"count" must be from 1 to 8192', "count=8193": '"count" must be from 1 to 8192',
+                       "first=-1": '"first" must be a number', "first=x": '"first" must be a number'}.items():
+        check(wrong, ask(host, f"{target}?{wrong}"), (400, {"error": why}))
+    for place in ("plugin/blocks", "heatmaps"):
+        check("status of a VM that is not there", ask(host, f"/v1/vms/none/{place}")[0], 404)
+
+
 def check_heat_map(host, guest):
     """qemon heatmap has all blocks, not only the hottest, and the guest's among the busiest."""
     counters, pages = collections.Counter(), collections.Counter()
@@ -104,6 +149,7 @@ def run(stack, build, plugin):
     if refused.returncode != 1 or "counts at level count: use qemon plugin level web1 blocks --for 1m, or qemon pack on tcg" not in refused.stderr:
         raise Failure(f"without blocks, qemon heatmap says {refused}")
 
+    check_pack(stack, host, guest)
     said = host.qemon("plugin", "level", "web1", "all", "--for", "1h")
     check("what qemon says", bool(re.fullmatch(r"web1: plugin level all until \S+, then count\n", said)), True)
     guest.work_and_halt(1)  # A vCPU that runs takes up the level.
@@ -112,6 +158,7 @@ def run(stack, build, plugin):
     check_work(guest)
     check_metrics(stack, host, guest)
     check_heat_map(host, guest)
+    check_blocks_in_parts(host, guest)
     shown = json.loads(host.qemon("--output", "json", "plugin", "show", "web1"))
     check("the guest's block in qemon plugin show", ROUND in [block["address"] for block in shown["hottest"]], True)
     check("levels", (shown["level"], shown["found_level"]), ("all", "count"))
