@@ -69,6 +69,7 @@ std::string samples_text(const ExecutionProfile& profile) {
 }
 
 std::string region_text(const ExecutionProfile& profile) {
+  if (profile.pages.empty()) return "no page is known";
   return counted(profile.pages.size(), "page") + " from " + hexadecimal(profile.lowest) + " to " +
          hexadecimal(profile.highest);
 }
@@ -77,7 +78,8 @@ void print_profile(const ExecutionProfile& profile, const Symbols& symbols, std:
                    std::ostream& out) {
   print_line("source", profile.source, out);
   print_line("samples", samples_text(profile), out);
-  std::string region = region_text(profile) + ", of " + binary_bytes(profile.page_bytes) + " each";
+  std::string region = region_text(profile);
+  if (!profile.pages.empty()) region += ", of " + binary_bytes(profile.page_bytes) + " each";
   if (profile.beyond_pages > 0)
     region += "; " + counted(profile.beyond_pages, "sample") + " in further pages";
   print_line("active", region, out);

@@ -62,7 +62,7 @@ class Symbols::Reader {
       bias_ = *load_address - *first;
     }
     // What is left of a stripped file's symbols is for its dynamic linker.
-    for (const std::uint32_t type : {SHT_SYMTAB, SHT_DYNSYM}) {
+    for (const std::uint32_t type : {std::uint32_t{SHT_SYMTAB}, std::uint32_t{SHT_DYNSYM}}) {
       read_table(type);
       if (!symbols_.empty()) break;
     }
@@ -75,8 +75,10 @@ class Symbols::Reader {
              : a.rank != b.rank     ? a.rank > b.rank
                                     : a.name < b.name;
     });
-    const auto same = std::ranges::unique(symbols_, {}, &Symbol::address);
-    symbols_.erase(same.begin(), same.end());
+    const auto same_address = [](const Symbol& a, const Symbol& b) {
+      return a.address == b.address;
+    };
+    symbols_.erase(std::unique(symbols_.begin(), symbols_.end(), same_address), symbols_.end());
     for (std::size_t i = 0; i + 1 < symbols_.size(); ++i)
       if (symbols_[i].is_label)
         symbols_[i].end = std::min(symbols_[i].end, symbols_[i + 1].address);
