@@ -2,11 +2,15 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <bit>
+#include <chrono>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <sstream>
+#include <thread>
 
 #include "cli/commands.hpp"
 #include "cli/heat_picture.hpp"
@@ -32,6 +36,7 @@ struct HeatmapOptions {
   std::string colour = "auto";
   std::string svg;
   std::string png;
+  bool watch = false;
 };
 
 ColourMode colour_mode(const std::string& wanted, const Environment& environment) {
@@ -97,6 +102,34 @@ void draw_pictures(const HeatmapOptions& options, const ExecutionProfile& profil
   context.note("heat map in " + options.png);
 }
 
+void print_all(const HeatmapOptions& options, const ExecutionProfile& profile,
+               const Symbols& symbols, const Environment& environment, std::ostream& out) {
+  print_profile(profile, symbols, options.top, out);
+  print_heat_map(profile, environment.columns, colour_mode(options.colour, environment), out);
+}
+
+/// Draws the map of a VM anew every second, until that fails or a signal ends us.
+void watch_vm(const HeatmapOptions& options, const Symbols& symbols, CommandContext& context) {
+  const Environment& environment = context.environment();
+  if (context.json() || !environment.out_is_terminal)
+    return context.refuse("--watch draws on a terminal, which the output is not");
+  const std::string& vm = options.vm.empty() ? options.source : options.vm;
+  if (options.vm.empty() && is_file(vm, environment))
+    return context.refuse("--watch is for VMs, and " + vm + " is a file: a VM is given by --vm");
+  while (context.out()) {
+    const auto read = profile_of_vm(context.client(), vm, options.page_bytes);
+    if (!read) return context.fail(read.error().detail);
+    std::ostringstream screen;
+    print_all(options, read->profile, symbols, environment, screen);
+    // From the top left corner over what is there, whose rests go line by line: nothing flickers.
+    std::string lines = screen.str();
+    for (std::size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 4)
+      lines.insert(at, "\x1b[K");
+    context.out() << "\x1b[H" << lines << "\x1b[J" << std::flush;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+}
+
 void show_heat_map(const HeatmapOptions& options, CommandContext& context) {
   if (options.source.empty() == options.vm.empty())
     return context.refuse("give either a file or a VM: see 'qemon heatmap --help'");
@@ -108,6 +141,7 @@ void show_heat_map(const HeatmapOptions& options, CommandContext& context) {
     if (const auto added = symbols.add(file); !added)
       return context.fail("--elf " + added.error().detail);
 
+  if (options.watch) return watch_vm(options, symbols, context);
   const auto read = read_profile(options, context);
   if (!read) return context.fail(read.error().detail);
   for (const auto& note : read->notes) context.note(note);
@@ -117,10 +151,7 @@ void show_heat_map(const HeatmapOptions& options, CommandContext& context) {
   if (context.json()) {
     context.print(profile_json(profile, symbols, options.top));
   } else {
-    const Environment& environment = context.environment();
-    print_profile(profile, symbols, options.top, context.out());
-    print_heat_map(profile, environment.columns, colour_mode(options.colour, environment),
-                   context.out());
+    print_all(options, profile, symbols, context.environment(), context.out());
   }
   draw_pictures(options, profile, symbols, context);
 }
@@ -171,6 +202,8 @@ void add_heatmap_command(CLI::App& app, Invocation& invocation) {
   heatmap->add_option("--png", options->png, "Draw the map into this file as well, as PNG")
       ->type_name("FILE")
       ->check(not_empty());
+  heatmap->add_flag("--watch", options->watch,
+                    "Draw the map of a VM anew every second, until Ctrl-C");
   heatmap->footer(
       "Examples:\n"
       "  qemu-x86_64 -d exec,nochain -D exec.log ./a.out; qemon heatmap exec.log --elf a.out\n"

@@ -53,7 +53,7 @@ class BlockProfile {
 
 bool is_plugin_file(const std::string& path) {
   std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return false;
+  if (path == "-" || !std::filesystem::is_regular_file(path, error)) return false;
   std::array<char, plugin::file_magic.size()> magic{};
   std::ifstream file(path, std::ios::binary);
   return file.read(magic.data(), magic.size()) && magic == plugin::file_magic;

@@ -119,10 +119,11 @@ class Symbols::Reader {
       if (gelf_getshdr(section, &about) == nullptr || about.sh_type != type) continue;
       Elf_Data* const data = elf_getdata(section, nullptr);
       if (data == nullptr || about.sh_entsize == 0) continue;
-      const auto count = static_cast<int>(about.sh_size / about.sh_entsize);
+      const auto count = static_cast<int>(data->d_size / about.sh_entsize);
       for (int i = 0; i < count; ++i) {
         GElf_Sym symbol;
-        if (gelf_getsym(data, i, &symbol) != nullptr) take(symbol, about.sh_link);
+        if (gelf_getsym(data, i, &symbol) == nullptr) break;
+        take(symbol, about.sh_link);
       }
     }
   }

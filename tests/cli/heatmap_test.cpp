@@ -261,6 +261,7 @@ TEST_F(Heatmap, RefusesWrongUsage) {
 
   refused({}, "give either a file or a VM: see 'qemon heatmap --help'");
   refused({"a.log", "--vm", "web1"}, "give either a file or a VM");
+  refused({"--vm", "web1", "--watch"}, "--watch draws on a terminal, which the output is not");
   refused({"a.log", "--page", "100"},
           "--page 100: must be a power of two, for instance 4096, 64K or 2M");
   refused({"a.log", "--page", "0"}, "must be a power of two");
@@ -281,9 +282,9 @@ TEST_F(Heatmap, SaysWhichFileOfSymbolsIsOfNoUse) {
             "stripped\n");
 }
 
-/// What qemon prints to a terminal of so many columns, in these surroundings.
-std::string on_terminal(const std::string& path, std::map<std::string, std::string> variables,
-                        std::size_t columns = 80) {
+/// qemon with these arguments, on a terminal of so many columns, in these surroundings.
+Outcome run_on_terminal(std::vector<const char*> arguments,
+                        std::map<std::string, std::string> variables, std::size_t columns = 80) {
   Environment environment;
   environment.variable = [&](const std::string& name) -> std::optional<std::string> {
     const auto found = variables.find(name);
@@ -293,10 +294,23 @@ std::string on_terminal(const std::string& path, std::map<std::string, std::stri
   environment.out_is_terminal = true;
   environment.columns = columns;
   std::ostringstream out, err;
-  const std::vector<const char*> arguments{"qemon", "heatmap", path.c_str()};
-  EXPECT_EQ(run(static_cast<int>(arguments.size()), arguments.data(), environment, out, err), 0)
-      << err.str();
-  return out.str();
+  arguments.insert(arguments.begin(), {"qemon", "heatmap"});
+  const int status =
+      run(static_cast<int>(arguments.size()), arguments.data(), environment, out, err);
+  return {status, out.str(), err.str()};
+}
+
+/// What it shows of a file.
+std::string on_terminal(const std::string& path, std::map<std::string, std::string> variables,
+                        std::size_t columns = 80) {
+  const auto outcome = run_on_terminal({path.c_str()}, std::move(variables), columns);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  return outcome.out;
+}
+
+TEST_F(Heatmap, FilesAreNotWatched) {
+  test::expect(run_on_terminal({"a.log", "--watch"}, {}), 2, "",
+               "qemon: --watch is for VMs, and a.log is a file: a VM is given by --vm\n");
 }
 
 TEST_F(Heatmap, HasTheColoursOfItsTerminal) {

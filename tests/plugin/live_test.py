@@ -7,8 +7,11 @@ Exits with 77 where no QEMU takes plugins.
 """
 import collections
 import json
+import os
 import pathlib
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -123,6 +126,28 @@ def check_blocks_in_parts(host, guest):
         check("status of a VM that is not there", ask(host, f"/v1/vms/none/{place}")[0], 404)
 
 
+def check_watching(stack, host, guest):
+    """--watch draws again and again what is so far, until Ctrl-C."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(stack.bin_dir / "qemon", ["qemon", "--socket", str(host.control), "heatmap", "web1", "--watch"])
+    try:
+        drawn, last = "", []
+        while len(set(last)) < 2:  # Ends with the pseudoterminal at the latest.
+            if not select.select([terminal], [], [], PATIENCE)[0]:
+                raise Failure(f"qemon heatmap --watch drew nothing more after {drawn!r}")
+            drawn += os.read(terminal, 65536).decode()
+            last = re.findall(r"samples   (\d+) executions of ", drawn)
+            if len(last) == 1:
+                guest.work(1000)
+        check("where it begins to draw", drawn.startswith("\x1b[H"), True)
+        os.write(terminal, b"\x03")
+        status = os.waitpid(pid, 0)[1]
+        check("what ended it", os.WTERMSIG(status), signal.SIGINT)
+    finally:
+        os.close(terminal)
+
+
 def check_heat_map(host, guest):
     """qemon heatmap has all blocks, not only the hottest, and the guest's among the busiest."""
     counters, pages = collections.Counter(), collections.Counter()
@@ -159,6 +184,7 @@ def run(stack, build, plugin):
     check_metrics(stack, host, guest)
     check_heat_map(host, guest)
     check_blocks_in_parts(host, guest)
+    check_watching(stack, host, guest)
     shown = json.loads(host.qemon("--output", "json", "plugin", "show", "web1"))
     check("the guest's block in qemon plugin show", ROUND in [block["address"] for block in shown["hottest"]], True)
     check("levels", (shown["level"], shown["found_level"]), ("all", "count"))
