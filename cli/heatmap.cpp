@@ -8,10 +8,12 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 #include <sstream>
 #include <thread>
 
+#include "base/text.hpp"
 #include "cli/commands.hpp"
 #include "cli/heat_picture.hpp"
 #include "cli/heat_text.hpp"
@@ -31,13 +33,28 @@ struct HeatmapOptions {
   std::string source;
   std::string vm;
   std::vector<std::string> elf_files;
-  std::uint64_t page_bytes = 4096;
+  std::string page = "4K";
   std::size_t top = 1;
   std::string colour = "auto";
   std::string svg;
   std::string png;
   bool watch = false;
 };
+
+/// A power of two, with or without a unit.
+std::optional<std::uint64_t> parse_page_bytes(std::string text) {
+  try {
+    // Leaves the number of bytes.
+    if (!CLI::AsSizeValue(false)(text).empty()) return std::nullopt;
+  } catch (const CLI::Error&) {
+    return std::nullopt;
+  }
+  std::string_view digits = text;
+  const auto bytes = take_count(digits);
+  if (!bytes || !digits.empty() || !std::has_single_bit(*bytes) || *bytes > page_bytes_max)
+    return std::nullopt;
+  return bytes;
+}
 
 ColourMode colour_mode(const std::string& wanted, const Environment& environment) {
   if (wanted == "never") return ColourMode::none;
@@ -58,12 +75,15 @@ bool is_file(const std::string& source, const Environment& environment) {
          environment.exists(source);
 }
 
-Result<ReadProfile> read_profile(const HeatmapOptions& options, CommandContext& context) {
-  if (!options.vm.empty()) return profile_of_vm(context.client(), options.vm, options.page_bytes);
+Result<ReadProfile> read_profile(const HeatmapOptions& options, std::uint64_t page_bytes,
+                                 CommandContext& context) {
+  if (!options.vm.empty()) return profile_of_vm(context.client(), options.vm, page_bytes);
   if (is_file(options.source, context.environment()))
-    return profile_of_file(options.source, options.page_bytes, context.terminal());
-  auto read = profile_of_vm(context.client(), options.source, options.page_bytes);
-  if (!read) return wrap(read.error(), "there is no file " + options.source + ", and as a VM");
+    return profile_of_file(options.source, page_bytes, context.terminal());
+  auto read = profile_of_vm(context.client(), options.source, page_bytes);
+  // What is said of a VM that there is needs nothing in front.
+  if (!read && !read.error().detail.starts_with(options.source + ": "))
+    return wrap(read.error(), "there is no file " + options.source + ", and as a VM");
   return read;
 }
 
@@ -85,7 +105,7 @@ void write_svg(const Picture& picture, const std::string& path, CommandContext& 
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << to_svg(picture);
   file.close();
-  if (!file) return context.fail(path + ": cannot be written");
+  if (!file) return context.fail(path + ": cannot be written: name another file");
   context.note("heat map in " + path);
 }
 
@@ -98,7 +118,7 @@ void draw_pictures(const HeatmapOptions& options, const ExecutionProfile& profil
   if (!options.svg.empty()) write_svg(picture, options.svg, context);
   if (options.png.empty()) return;
   if (const auto written = write_png(picture, options.png); !written)
-    return context.fail(written.error().detail);
+    return context.fail(written.error().detail + ": name another file");
   context.note("heat map in " + options.png);
 }
 
@@ -109,15 +129,16 @@ void print_all(const HeatmapOptions& options, const ExecutionProfile& profile,
 }
 
 /// Draws the map of a VM anew every second, until that fails or a signal ends us.
-void watch_vm(const HeatmapOptions& options, const Symbols& symbols, CommandContext& context) {
+void watch_vm(const HeatmapOptions& options, std::uint64_t page_bytes, const Symbols& symbols,
+              CommandContext& context) {
   const Environment& environment = context.environment();
   if (context.json() || !environment.out_is_terminal)
-    return context.refuse("--watch draws on a terminal, which the output is not");
+    return context.refuse("--watch draws on a terminal, which the output is not: leave it out");
   const std::string& vm = options.vm.empty() ? options.source : options.vm;
   if (options.vm.empty() && is_file(vm, environment))
     return context.refuse("--watch is for VMs, and " + vm + " is a file: a VM is given by --vm");
   while (context.out()) {
-    const auto read = profile_of_vm(context.client(), vm, options.page_bytes);
+    const auto read = profile_of_vm(context.client(), vm, page_bytes);
     if (!read) return context.fail(read.error().detail);
     std::ostringstream screen;
     print_all(options, read->profile, symbols, environment, screen);
@@ -133,16 +154,17 @@ void watch_vm(const HeatmapOptions& options, const Symbols& symbols, CommandCont
 void show_heat_map(const HeatmapOptions& options, CommandContext& context) {
   if (options.source.empty() == options.vm.empty())
     return context.refuse("give either a file or a VM: see 'qemon heatmap --help'");
-  if (!std::has_single_bit(options.page_bytes) || options.page_bytes > page_bytes_max)
-    return context.refuse("--page " + std::to_string(options.page_bytes) +
+  const auto page_bytes = parse_page_bytes(options.page);
+  if (!page_bytes)
+    return context.refuse("--page " + options.page +
                           ": must be a power of two, for instance 4096, 64K or 2M");
   Symbols symbols;
   for (const auto& file : options.elf_files)
     if (const auto added = symbols.add(file); !added)
       return context.fail("--elf " + added.error().detail);
 
-  if (options.watch) return watch_vm(options, symbols, context);
-  const auto read = read_profile(options, context);
+  if (options.watch) return watch_vm(options, *page_bytes, symbols, context);
+  const auto read = read_profile(options, *page_bytes, context);
   if (!read) return context.fail(read.error().detail);
   for (const auto& note : read->notes) context.note(note);
   if (read->problem) context.fail(read->problem->detail);
@@ -180,11 +202,11 @@ void add_heatmap_command(CLI::App& app, Invocation& invocation) {
       ->allow_extra_args(false)
       ->check(not_empty());
   heatmap
-      ->add_option("--page", options->page_bytes,
+      ->add_option("--page", options->page,
                    "Tell ranges of so many bytes apart: a power of two, for instance 64 or 2M "
                    "(default: 4K)")
       ->type_name("SIZE")
-      ->transform(CLI::AsSizeValue(false).description(""));
+      ->check(not_empty());
   heatmap
       ->add_option("--top", options->top,
                    "List so many of the most frequent program counters (default: 1)")

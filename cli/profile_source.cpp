@@ -160,9 +160,8 @@ Error nothing_of(const Json& answer, const std::string& vm) {
                  text_at(plugin, "level") + ": use qemon plugin level " + vm +
                  " blocks --for 1m, or " + pack};
   if (!plugin.empty()) return Error{vm + ": no block has been executed yet"};
-  return Error{vm + ": nothing to show: its TCG plugin cannot be read (" +
-               text_at(answer, "plugin_error") + "), and the pack tcg has counted nothing: use " +
-               pack};
+  return Error{vm + ": nothing to show: use " + pack + ", or the TCG plugin, but QEMU " +
+               text_at(answer, "plugin_error")};
 }
 
 }  // namespace
@@ -197,7 +196,7 @@ Result<ReadProfile> profile_of_file(const std::string& path, std::uint64_t page_
   if (!read.profile.empty()) return read;
   if (read.problem) return *read.problem;
   const std::string cure =
-      "it takes a log of -d exec,nochain or -d cpu,nochain, or a trace with exec_tb";
+      "give a log of -d exec,nochain or -d cpu,nochain, or a trace with exec_tb";
   if (file.bytes == 0) return Error{input->name() + ": is empty: " + cure};
   if (sink.exits() > 0)
     return Error{input->name() +

@@ -89,7 +89,8 @@ class Symbols::Reader {
   Result<void> open() {
     struct stat about {};
     if (::stat(path_.c_str(), &about) != 0) return system_error(errno, path_);
-    if (!S_ISREG(about.st_mode)) return Error{path_ + ": is not a regular file"};
+    if (!S_ISREG(about.st_mode))
+      return Error{path_ + ": is not a regular file: give the guest's program or vmlinux"};
     file_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file_) return system_error(errno, path_);
     elf_version(EV_CURRENT);

@@ -92,7 +92,7 @@ class Heatmap : public testing::Test {
 };
 
 constexpr const char* needed =
-    "it takes a log of -d exec,nochain or -d cpu,nochain, or a trace with exec_tb";
+    "give a log of -d exec,nochain or -d cpu,nochain, or a trace with exec_tb";
 
 TEST_F(Heatmap, ShowsALogOfBlocks) {
   const auto outcome = run(some_blocks());
@@ -261,11 +261,13 @@ TEST_F(Heatmap, RefusesWrongUsage) {
 
   refused({}, "give either a file or a VM: see 'qemon heatmap --help'");
   refused({"a.log", "--vm", "web1"}, "give either a file or a VM");
-  refused({"--vm", "web1", "--watch"}, "--watch draws on a terminal, which the output is not");
+  refused({"--vm", "web1", "--watch"},
+          "--watch draws on a terminal, which the output is not: leave it out");
   refused({"a.log", "--page", "100"},
           "--page 100: must be a power of two, for instance 4096, 64K or 2M");
   refused({"a.log", "--page", "0"}, "must be a power of two");
-  refused({"a.log", "--page", "many"}, "--page");
+  refused({"a.log", "--page", "many"}, "--page many: must be a power of two");
+  refused({"a.log", "--page", "2E"}, "--page 2E: must be a power of two");
   refused({"a.log", "--color", "pink"}, "--color");
   refused({"a.log", "--top", "-1"}, "--top");
 }
@@ -481,9 +483,10 @@ TEST(HeatmapOfVm, SaysWhatToSwitchOn) {
     return outcome.err;
   };
 
-  EXPECT_EQ(why("a"),
-            "qemon: a: nothing to show: its TCG plugin cannot be read (was started without it), "
-            "and the pack tcg has counted nothing: use qemon pack on tcg --vm a\n");
+  EXPECT_EQ(
+      why("a"),
+      "qemon: a: nothing to show: use qemon pack on tcg --vm a, or the TCG plugin, but QEMU was "
+      "started without it\n");
   EXPECT_EQ(why("b"),
             "qemon: b: nothing to show: its TCG plugin counts at level count: use qemon plugin "
             "level b blocks --for 1m, or qemon pack on tcg --vm b\n");

@@ -79,8 +79,10 @@ TEST(Symbols, WhatIsNoElfFileIsRefused) {
                   ": is not an ELF file: give the guest's program or vmlinux, not a "
                   "compressed image");
   EXPECT_EQ(why_not(dir / "none"), dir / "none" + ": No such file or directory");
-  EXPECT_EQ(why_not(dir.path().string()), dir.path().string() + ": is not a regular file");
-  EXPECT_EQ(why_not("/dev/null"), "/dev/null: is not a regular file");
+  EXPECT_EQ(why_not(dir.path().string()),
+            dir.path().string() + ": is not a regular file: give the guest's program or vmlinux");
+  EXPECT_EQ(why_not("/dev/null"),
+            "/dev/null: is not a regular file: give the guest's program or vmlinux");
 }
 
 TEST(Symbols, AnAtWithoutANumberBelongsToTheName) {
