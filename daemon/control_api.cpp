@@ -93,6 +93,11 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
     if (get) co_return show_plugin(path[2], request);
     co_return post ? switch_plugin(path[2], request) : wrong_method("GET, POST");
   }
+  if (path.size() == 5 && path[0] == "v1" && path[1] == "vms" && path[3] == "plugin" &&
+      path[4] == "blocks")
+    co_return get ? list_blocks(path[2], request) : wrong_method("GET");
+  if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "heatmaps")
+    co_return get ? show_heat_maps(path[2]) : wrong_method("GET");
   co_return refuse(404, "qemond " + std::string(version) + " knows no " + request.path +
                             ": qemon and qemond are probably of different versions");
 }

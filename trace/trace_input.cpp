@@ -45,7 +45,7 @@ Error open_error(int number, const std::string& path) {
 std::string other_compression(std::string_view head) {
   const auto use = [](const std::string& name, const std::string& tool) {
     return "is compressed with " + name + ", which qemon does not read; use " + tool +
-           " -dc FILE | qemon replay -";
+           " -dc FILE | qemon ... -";
   };
   if (head.starts_with(xz_magic)) return use("xz", "xz");
   if (head.starts_with(zstd_magic)) return use("zstd", "zstd");
