@@ -1,6 +1,7 @@
 #include "daemon/usdt_probes.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.hpp"
 #include "daemon/proc_text.hpp"
@@ -44,6 +45,15 @@ Result<std::vector<ProbedFile>> find_probed_files(pid_t pid,
     if (sites && !sites->empty()) files.push_back({path, std::move(*sites)});
   }
   return files;
+}
+
+std::vector<std::string> probe_names(pid_t pid) {
+  std::set<std::string> names;
+  if (const auto files = find_probed_files(pid, qemu_modules_of(pid))) {
+    for (const auto& file : *files)
+      for (const auto& [name, sites] : file.sites) names.insert(name);
+  }
+  return {names.begin(), names.end()};
 }
 
 bool has_usdt_probes(const ProcessInfo& process) {

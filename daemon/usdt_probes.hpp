@@ -31,6 +31,9 @@ struct ProbedFile {
 /// The modules that are loaded now.
 [[nodiscard]] std::vector<std::string> qemu_modules_of(pid_t pid);
 
+/// The names of all probes of QEMU's in the process, each once.
+[[nodiscard]] std::vector<std::string> probe_names(pid_t pid);
+
 /// The program and those of its modules that have probes of QEMU's.
 [[nodiscard]] Result<std::vector<ProbedFile>> find_probed_files(
     pid_t pid, const std::vector<std::string>& modules);
