@@ -157,7 +157,7 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
     }
   }
   probe_event_.clear();
-  if (!same_process) known_events_ = lines.size();
+  known_events_ = lines.size() + (same_process ? unlisted_events_.size() : 0);
   states_known_ = true;
   take_up_states();
   journaled_.reset();

@@ -8,12 +8,14 @@
 #   QEMON_TEST_CATALOGS  trace-events-all files, separated by `:`
 #   QEMON_BACKENDS_QEMU  one more entry of that form: a QEMU with the backends dtrace, ftrace, ust and syslog, none of which
 #                        writes a file by itself; for the tests of the sources that read them
+#   QEMON_DTRACE_QEMU    and one with dtrace alone, as Fedora and RHEL build theirs: it lists few of its events
 #   QEMON_SIMPLETRACE    QEMU's own scripts/simpletrace.py, of the build with the `simple` backend
 #   QEMON_MEM_PLUGIN     QEMU's own TCG plugin that counts memory accesses, for plugin API 1
 #   QEMON_PROMETHEUS, QEMON_PROMTOOL   binaries
 # What is made, each once, in ${QEMON_CACHE_DIR:-${XDG_CACHE_HOME:-~/.cache}/qemon}:
 #   qemu-simple-VERSION     Debian 12's QEMU source with the backends simple and log (about 5 minutes on 2 cores)
 #   qemu-backends-VERSION   the same source with the backends dtrace, ftrace, ust and syslog (about as long)
+#   qemu-dtrace-VERSION     and once more with dtrace alone
 #   qemu-backports-VERSION  Debian's QEMU from bookworm-backports, which cannot be installed beside Debian 12's own
 #   qemu-mem-plugin-VERSION that plugin, from Debian 12's QEMU source
 #   prometheus-VERSION      Prometheus, unpacked because installing the package would start a service
@@ -55,13 +57,15 @@ main() {
   rm -rf "$cache"/tmp.*  # Of a run that was killed: we hold the lock, so nobody uses them.
   work=$(mktemp -d "$cache/tmp.XXXXXX")
 
-  local simple='' backends='' mem_plugin='' backports='' prometheus=''
+  local simple='' backends='' dtrace='' mem_plugin='' backports='' prometheus=''
   # shellcheck source=/dev/null
   if [[ $(source /etc/os-release && printf %s "${VERSION_CODENAME:-}") == "$suite" ]]; then
     prepare_built qemu-simple simple,log
     simple=$result
     prepare_built qemu-backends dtrace,ftrace,ust,syslog
     backends=$result
+    prepare_built qemu-dtrace dtrace
+    dtrace=$result
     prepare_mem_plugin
     mem_plugin=$result
     prepare_backports
@@ -71,7 +75,7 @@ main() {
   else
     say "not Debian 12: the tests use the installed QEMU only; set QEMON_TEST_QEMUS to test others"
   fi
-  write_env "$simple" "$backends" "$mem_plugin" "$backports" "$prometheus"
+  write_env "$simple" "$backends" "$dtrace" "$mem_plugin" "$backports" "$prometheus"
   printf '%s\n' "$cache/test-env"
 }
 
@@ -295,7 +299,7 @@ END
 # Prints the shared libraries that BINARY needs and the machine lacks.
 missing_libraries() { ldd "$1" | sed -n 's/^[[:space:]]*\(.*\) => not found$/\1/p' | paste -s -d ' '; }
 
-# write_env SIMPLE BACKENDS MEM_PLUGIN BACKPORTS PROMETHEUS: folders, or empty. A variable that the user has set stays as it is.
+# write_env SIMPLE BACKENDS DTRACE MEM_PLUGIN BACKPORTS PROMETHEUS: folders, or empty. A variable that the user has set stays as it is.
 write_env() {
   local installed=/usr/bin/qemu-system-x86_64 data=/usr/share/seabios:/usr/share/qemu qemus=() catalogs=() catalog
   entry_of() {  # LABEL BINARY DATADIRS CATALOG
@@ -307,7 +311,7 @@ write_env() {
   catalog=/usr/share/qemu/trace-events-all
   add_qemu debian "$installed" '' "$catalog"
   [[ -z $1 ]] || add_qemu simple "$1/bin/qemu-system-x86_64" "$data" "$1/share/qemu/trace-events-all"
-  [[ -z $4 ]] || add_qemu backports "$4/qemu-system-x86_64" "$4/usr/share/seabios:$4/usr/share/qemu" "$4/usr/share/qemu/trace-events-all"
+  [[ -z $5 ]] || add_qemu backports "$5/qemu-system-x86_64" "$5/usr/share/seabios:$5/usr/share/qemu" "$5/usr/share/qemu/trace-events-all"
   local entry
   for entry in "${qemus[@]}"; do
     catalogs+=("${entry##*|}")
@@ -317,10 +321,11 @@ write_env() {
     assign QEMON_TEST_QEMUS "$(IFS=';' && printf %s "${qemus[*]}")"
     assign QEMON_TEST_CATALOGS "$(IFS=: && printf %s "${catalogs[*]}")"
     assign QEMON_BACKENDS_QEMU "${2:+$(entry_of backends "$2/bin/qemu-system-x86_64" "$data" "$2/share/qemu/trace-events-all")}"
+    assign QEMON_DTRACE_QEMU "${3:+$(entry_of dtrace "$3/bin/qemu-system-x86_64" "$data" "$3/share/qemu/trace-events-all")}"
     assign QEMON_SIMPLETRACE "${1:+$1/scripts/simpletrace.py}"
-    assign QEMON_MEM_PLUGIN "${3:+$3/libmem.so}"
-    assign QEMON_PROMETHEUS "${5:+$5/usr/bin/prometheus}"
-    assign QEMON_PROMTOOL "${5:+$5/usr/bin/promtool}"
+    assign QEMON_MEM_PLUGIN "${4:+$4/libmem.so}"
+    assign QEMON_PROMETHEUS "${6:+$6/usr/bin/prometheus}"
+    assign QEMON_PROMTOOL "${6:+$6/usr/bin/promtool}"
   } >"$work/test-env"
   mv -T "$work/test-env" "$cache/test-env"
 }
