@@ -198,6 +198,7 @@ asio::awaitable<Result<void>> Vm::refresh_states(qmp::Client& client,
     co_return listed.error();
   }
   for (const auto& name : names) {
+    if (unlisted_events_.contains(name)) continue;
     auto states = co_await qmp::get_event_states(client, name);
     // An event that there is not is told by whoever matches the patterns.
     if (!states && qmp::is_refusal(states.error())) continue;

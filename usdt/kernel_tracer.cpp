@@ -5,15 +5,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cerrno>
-#include <cstring>
+#include <cstdarg>
+#include <cstdio>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <span>
+#include <string>
 #include <utility>
-#include <vector>
 
 #include "usdt/probe_program.hpp"
 #include "usdt/probe_rights.hpp"
