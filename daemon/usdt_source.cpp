@@ -60,6 +60,7 @@ class UsdtSource final : public TraceSource {
     int mode = probe_off;
     std::uint64_t counted = 0;  // Of the kernel's count: told to the sink.
     std::size_t sites = 0;      // That it is attached to while it is on.
+    bool bare = false;          // Its arguments are where libbpf cannot find them.
   };
   /// Where an event's probes are.
   struct Places {
@@ -170,14 +171,19 @@ asio::awaitable<Result<void>> UsdtSource::attach(trace::EventIndex event) {
   sites_ += places.sites;
   events_[event].sites = places.sites;
   if (jobs_.take_back(event)) co_return Result<void>();
+  const auto bare = std::make_shared<bool>(false);
   JobThread::Job job = [tracer = tracer_, event, files = std::move(places.files),
-                        name = options_.events.name(event)] {
-    Result<void> attached;
-    for (std::size_t i = 0; attached && i < files.size(); ++i)
-      attached = tracer->attach(event, files[i], name);
-    return attached;
+                        name = options_.events.name(event), bare]() -> Result<void> {
+    for (const auto& file : files) {
+      const auto attached = tracer->attach(event, file, name);
+      if (!attached) return attached.error();
+      if (!*attached) *bare = true;
+    }
+    return {};
   };
-  co_return co_await jobs_.run(std::move(job));
+  auto attached = co_await jobs_.run(std::move(job));
+  events_[event].bare = *bare;
+  co_return attached;
 }
 
 UsdtSource::Places UsdtSource::places_of(const std::string& event) const {
@@ -252,6 +258,11 @@ std::string UsdtSource::place() const {
 
 std::vector<std::string> UsdtSource::problems() const {
   std::vector<std::string> lines;
+  for (const auto& [event, state] : events_) {
+    if (state.on && state.bare)
+      lines.push_back(options_.events.name(event) +
+                      " has an argument that libbpf cannot find, and is counted by name");
+  }
   if (const auto count = decoder_.unreadable(); count > 0) {
     lines.push_back(std::to_string(count) +
                     " records have an argument that could not be read, and are counted by name");

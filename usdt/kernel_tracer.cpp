@@ -16,7 +16,9 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "usdt/probe_notes.hpp"
 #include "usdt/probe_program.hpp"
 #include "usdt/probe_rights.hpp"
 #include "usdt/tracer_module.hpp"
@@ -95,7 +97,7 @@ class KernelTracer final : public ProbeTracer {
  public:
   static Result<std::unique_ptr<ProbeTracer>> load(const ProbeTracerOptions& options);
 
-  Result<void> attach(std::uint32_t slot, const std::string& file,
+  Result<bool> attach(std::uint32_t slot, const std::string& file,
                       const std::string& name) override;
   void detach(std::uint32_t slot) override { links_.erase(slot); }
   void set(std::uint32_t slot, const probe_event& event) override;
@@ -110,6 +112,8 @@ class KernelTracer final : public ProbeTracer {
 
   Result<void> size_maps();
   Result<void> map_memory();
+  Result<bool> attach_bare(std::uint32_t slot, const std::string& file,
+                           const std::vector<ProbeSite>& sites);
   [[nodiscard]] bpf_map* map(const char* name) const {
     return bpf_object__find_map_by_name(object_.get(), name);
   }
@@ -118,6 +122,7 @@ class KernelTracer final : public ProbeTracer {
   ProbeTracerOptions options_;
   std::unique_ptr<bpf_object, CloseObject> object_;
   bpf_program* program_ = nullptr;
+  bpf_program* bare_program_ = nullptr;
   Mapping events_, counts_, losses_, consumer_, producer_;
   // Of the thread that attaches and detaches.
   std::multimap<std::uint32_t, std::unique_ptr<bpf_link, DestroyLink>> links_;
@@ -194,6 +199,7 @@ Result<std::unique_ptr<ProbeTracer>> KernelTracer::load(const ProbeTracerOptions
   if (const int failed = bpf_object__load(tracer->object_.get()); failed != 0)
     return explain_refusal(-failed, last_words, "the BPF program cannot be loaded");
   tracer->program_ = bpf_object__find_program_by_name(tracer->object_.get(), "on_probe");
+  tracer->bare_program_ = bpf_object__find_program_by_name(tracer->object_.get(), "on_bare_probe");
   if (auto mapped = tracer->map_memory(); !mapped) return mapped.error();
   // Before an event is switched on in vain. Newer versions have another way to attach.
   if (libbpf_major_version() == 1 && libbpf_minor_version() < 3) {
@@ -206,7 +212,7 @@ Result<std::unique_ptr<ProbeTracer>> KernelTracer::load(const ProbeTracerOptions
   return std::unique_ptr<ProbeTracer>(std::move(tracer));
 }
 
-Result<void> KernelTracer::attach(std::uint32_t slot, const std::string& file,
+Result<bool> KernelTracer::attach(std::uint32_t slot, const std::string& file,
                                   const std::string& name) {
   last_words.clear();
   bpf_usdt_opts options{};
@@ -214,9 +220,32 @@ Result<void> KernelTracer::attach(std::uint32_t slot, const std::string& file,
   options.usdt_cookie = slot;
   bpf_link* const link = bpf_program__attach_usdt(program_, options_.pid, file.c_str(), provider,
                                                   name.c_str(), &options);
-  if (link == nullptr) return explain_refusal(errno, last_words, "probe " + name + " of " + file);
-  links_.emplace(slot, link);
-  return {};
+  if (link != nullptr) {
+    links_.emplace(slot, link);
+    return true;
+  }
+  const int number = errno;
+  const auto refused = explain_refusal(number, last_words, "probe " + name + " of " + file);
+  // libbpf does not know all ways in which a compiler may say where an argument is.
+  if (number != EINVAL && number != ENOENT) return refused;
+  const auto sites = find_sites(file, provider, name);
+  if (!sites || sites->empty()) return refused;
+  return attach_bare(slot, file, *sites);
+}
+
+Result<bool> KernelTracer::attach_bare(std::uint32_t slot, const std::string& file,
+                                       const std::vector<ProbeSite>& sites) {
+  for (const auto& site : sites) {
+    bpf_uprobe_opts options{};
+    options.sz = sizeof options;
+    options.ref_ctr_offset = site.semaphore;
+    options.bpf_cookie = slot;
+    bpf_link* const link = bpf_program__attach_uprobe_opts(bare_program_, options_.pid,
+                                                           file.c_str(), site.code, &options);
+    if (link == nullptr) return explain_refusal(errno, last_words, "a probe of " + file);
+    links_.emplace(slot, link);
+  }
+  return false;
 }
 
 void KernelTracer::set(std::uint32_t slot, const probe_event& event) {

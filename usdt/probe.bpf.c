@@ -112,9 +112,7 @@ static __always_inline uint32_t size_of(const struct probe_record* record) {
   return __builtin_offsetof(struct probe_record, text) + text;
 }
 
-SEC("usdt")
-int on_probe(struct pt_regs* ctx) {
-  uint32_t slot = bpf_usdt_cookie(ctx);
+static __always_inline int see(struct pt_regs* ctx, uint32_t slot, bool has_arguments) {
   const struct probe_event* event = bpf_map_lookup_elem(&events, &slot);
   if (!event || event->mode == probe_off) return 0;
   if (event->mode == probe_counted) {
@@ -136,13 +134,20 @@ int on_probe(struct pt_regs* ctx) {
   record->thread = (uint32_t)bpf_get_current_pid_tgid();
   record->text_bytes = 0;
   record->described = event->described;
-  record->unreadable = 0;
+  record->unreadable = !has_arguments;
   record->argument_count = event->argument_count;
   record->strings = event->strings;
-  read_arguments(ctx, event, record);
+  if (has_arguments) read_arguments(ctx, event, record);
   /* qemond looks by itself, several times a second. */
   if (bpf_ringbuf_output(&records, record, size_of(record), BPF_RB_NO_WAKEUP) != 0)
     __sync_fetch_and_add(lost, 1);
   __sync_lock_test_and_set(&scratch->busy, 0);
   return 0;
 }
+
+SEC("usdt")
+int on_probe(struct pt_regs* ctx) { return see(ctx, bpf_usdt_cookie(ctx), true); }
+
+/* At a probe whose arguments are where libbpf cannot find them. */
+SEC("uprobe")
+int on_bare_probe(struct pt_regs* ctx) { return see(ctx, bpf_get_attach_cookie(ctx), false); }

@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t section_bytes_max = 16 << 20;
 constexpr std::size_t sections_max = 4096;
 constexpr std::string_view section_name = ".note.stapsdt";
+constexpr std::string_view base_section_name = ".stapsdt.base";
 constexpr std::string_view note_owner = "stapsdt";
 constexpr std::uint32_t note_type = 3;
 // Address of the probe, of the section .stapsdt.base, and of the semaphore.
@@ -50,29 +51,52 @@ Result<std::vector<T>> read_all(const UniqueFd& file, std::uint64_t offset, std:
   return all;
 }
 
-/// Empty if it has no such section.
-Result<std::string> read_notes(const UniqueFd& file) {
+/// What of a program file is needed here.
+struct Program {
+  std::vector<Elf64_Phdr> segments;
+  std::string notes;               ///< Of type stapsdt; empty if it has none.
+  std::uint64_t base_address = 0;  ///< Of .stapsdt.base, which moves with the code.
+
+  /// 0 for an address that nothing is loaded at.
+  [[nodiscard]] std::uint64_t offset_of(std::uint64_t address) const {
+    for (const auto& segment : segments)
+      if (segment.p_type == PT_LOAD && address >= segment.p_vaddr &&
+          address - segment.p_vaddr < segment.p_filesz)
+        return address - segment.p_vaddr + segment.p_offset;
+    return 0;
+  }
+};
+
+Result<Program> read_program(const UniqueFd& file) {
   auto heads = read_all<Elf64_Ehdr>(file, 0, 1);
   if (!heads) return heads.error();
   const auto& head = heads->front();
   constexpr unsigned char here =
       std::endian::native == std::endian::little ? ELFDATA2LSB : ELFDATA2MSB;
   if (std::memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64 ||
-      head.e_ident[EI_DATA] != here || head.e_shentsize != sizeof(Elf64_Shdr))
+      head.e_ident[EI_DATA] != here || head.e_shentsize != sizeof(Elf64_Shdr) ||
+      head.e_phentsize != sizeof(Elf64_Phdr))
     return Error{"it is no 64-bit ELF file of this host's kind"};
-  if (head.e_shnum > sections_max || head.e_shstrndx >= head.e_shnum)
-    return {boost::system::in_place_value, std::string()};
+  Program program;
+  if (head.e_shnum > sections_max || head.e_shstrndx >= head.e_shnum) return program;
+  auto segments = read_all<Elf64_Phdr>(file, head.e_phoff, head.e_phnum);
+  if (!segments) return segments.error();
+  program.segments = std::move(*segments);
   auto sections = read_all<Elf64_Shdr>(file, head.e_shoff, head.e_shnum);
   if (!sections) return sections.error();
   const auto& of_names = (*sections)[head.e_shstrndx];
   auto names = read_part(file, of_names.sh_offset, of_names.sh_size);
   if (!names) return names.error();
   for (const auto& section : *sections) {
-    if (section.sh_type != SHT_NOTE || section.sh_name >= names->size()) continue;
-    if (names->c_str() + section.sh_name == section_name)
-      return read_part(file, section.sh_offset, section.sh_size);
+    if (section.sh_name >= names->size()) continue;
+    const std::string_view name = names->c_str() + section.sh_name;
+    if (name == base_section_name) program.base_address = section.sh_addr;
+    if (section.sh_type != SHT_NOTE || name != section_name) continue;
+    auto notes = read_part(file, section.sh_offset, section.sh_size);
+    if (!notes) return notes.error();
+    program.notes = std::move(*notes);
   }
-  return {boost::system::in_place_value, std::string()};
+  return program;
 }
 
 /// The string up to the next NUL, which goes with it.
@@ -83,7 +107,13 @@ std::string_view take_string(std::string_view& bytes) {
   return text;
 }
 
-/// Gives provider and name of each probe to `take`, as long as that returns true.
+/// One note.
+struct Probe {
+  std::uint64_t code, base, semaphore;  ///< Addresses, for a program that has its base there.
+  std::string_view provider, name;
+};
+
+/// Gives each probe to `take`, as long as that returns true.
 template <typename Take>
 void for_each_probe(std::string_view notes, Take take) {
   const auto padded = [](std::size_t size) { return (size + 3) & ~std::size_t{3}; };
@@ -98,39 +128,60 @@ void for_each_probe(std::string_view notes, Take take) {
     notes.remove_prefix(std::min(padded(head.n_descsz), notes.size()));
     if (head.n_type != note_type || take_string(owner) != note_owner) continue;
     if (description.size() < addresses_bytes) continue;
+    Probe probe{};
+    std::memcpy(&probe.code, description.data(), sizeof probe.code);
+    std::memcpy(&probe.base, description.data() + 8, sizeof probe.base);
+    std::memcpy(&probe.semaphore, description.data() + 16, sizeof probe.semaphore);
     description.remove_prefix(addresses_bytes);
-    const auto provider = take_string(description);
-    if (!take(provider, take_string(description))) return;
+    probe.provider = take_string(description);
+    probe.name = take_string(description);
+    if (!take(probe)) return;
   }
 }
 
-Result<std::string> read_notes(const std::string& path) {
+Result<Program> read_program(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return system_error(errno, path);
-  auto notes = read_notes(file);
-  if (!notes) return wrap(notes.error(), path);
-  return notes;
+  auto program = read_program(file);
+  if (!program) return wrap(program.error(), path);
+  return program;
 }
 
 }  // namespace
 
 Result<ProbeSites> read_probes(const std::string& path, std::string_view provider) {
-  const auto notes = read_notes(path);
-  if (!notes) return notes.error();
+  const auto program = read_program(path);
+  if (!program) return program.error();
   ProbeSites sites;
-  for_each_probe(*notes, [&](std::string_view found, std::string_view name) {
-    if (found == provider) ++sites[std::string(name)];
+  for_each_probe(program->notes, [&](const Probe& probe) {
+    if (probe.provider == provider) ++sites[std::string(probe.name)];
+    return true;
+  });
+  return sites;
+}
+
+Result<std::vector<ProbeSite>> find_sites(const std::string& path, std::string_view provider,
+                                          std::string_view name) {
+  const auto program = read_program(path);
+  if (!program) return program.error();
+  std::vector<ProbeSite> sites;
+  for_each_probe(program->notes, [&](const Probe& probe) {
+    if (probe.provider != provider || probe.name != name) return true;
+    const auto moved = probe.base == 0 ? 0 : program->base_address - probe.base;
+    const auto code = program->offset_of(probe.code + moved);
+    const auto semaphore = probe.semaphore == 0 ? 0 : program->offset_of(probe.semaphore + moved);
+    if (code != 0) sites.push_back({code, semaphore});
     return true;
   });
   return sites;
 }
 
 bool has_probes(const std::string& path, std::string_view provider) {
-  const auto notes = read_notes(path);
+  const auto program = read_program(path);
   bool has = false;
-  if (!notes) return has;
-  for_each_probe(*notes, [&](std::string_view found, std::string_view) {
-    has = found == provider;
+  if (!program) return has;
+  for_each_probe(program->notes, [&](const Probe& probe) {
+    has = probe.provider == provider;
     return !has;
   });
   return has;

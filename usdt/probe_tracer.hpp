@@ -32,8 +32,9 @@ class ProbeTracer {
   virtual ~ProbeTracer() = default;
 
   /// Runs the program at every place of `file` (a path) that has the probe `name`, with the slot
-  /// that set() tells about. A slot may be attached in several files.
-  [[nodiscard]] virtual Result<void> attach(std::uint32_t slot, const std::string& file,
+  /// that set() tells about. A slot may be attached in several files. False if the arguments cannot
+  /// be read there.
+  [[nodiscard]] virtual Result<bool> attach(std::uint32_t slot, const std::string& file,
                                             const std::string& name) = 0;
   /// The places have no breakpoint of ours any more when this returns.
   virtual void detach(std::uint32_t slot) = 0;

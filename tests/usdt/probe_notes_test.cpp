@@ -12,8 +12,8 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 using testing::Pair;
-using testing::UnorderedElementsAre;
 
 const std::string own_program = "/proc/self/exe";
 
@@ -23,7 +23,7 @@ TEST(ProbeNotes, TellHowManyPlacesHaveEachProbeOfAProvider) {
   const auto probes = read_probes(own_program, "qemu");
 
   ASSERT_TRUE(probes) << probes.error().detail;
-  EXPECT_THAT(*probes, UnorderedElementsAre(Pair("test_numbers", 2U), Pair("test_text", 1U)));
+  EXPECT_THAT(*probes, IsSupersetOf({Pair("test_numbers", 2U), Pair("test_text", 1U)}));
   EXPECT_TRUE(has_probes(own_program, "qemu"));
   EXPECT_TRUE(has_probes(own_program, "other"));
   EXPECT_FALSE(has_probes(own_program, "nobody"));

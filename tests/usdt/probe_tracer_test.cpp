@@ -143,6 +143,26 @@ TEST_F(ProbeTracerTest, RecordsNothingOfAnArgumentThatTheProbeDoesNotHave) {
   EXPECT_EQ(records[0].unreadable, 1);
 }
 
+#if defined(__x86_64__)
+TEST_F(ProbeTracerTest, SeesAProbeWhoseArgumentsAreWhereLibbpfCannotFindThem) {
+  const std::uint64_t array[] = {5, 6, 7};
+  tracer->set(1, wanted(probe_recorded, 1));
+  const auto attached = tracer->attach(1, own_program, "test_indexed");
+  ASSERT_TRUE(attached) << attached.error().detail;
+
+  test::indexed_probe(array, 2);
+
+  const auto records = read();
+  ASSERT_EQ(records.size(), 1U);
+  EXPECT_EQ(records[0].slot, 1U);
+  EXPECT_EQ(records[0].unreadable, *attached ? 0 : 1);
+  EXPECT_TRUE(!*attached || records[0].values[0] == 7);
+  tracer->set(1, wanted(probe_counted, 1));
+  test::indexed_probe(array, 1);
+  EXPECT_EQ(tracer->count(1), 1U);
+}
+#endif
+
 TEST_F(ProbeTracerTest, CountsWhatTheRingHasNoRoomFor) {
   load(4096);
   tracer->set(3, wanted(probe_recorded, 4));

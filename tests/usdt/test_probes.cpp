@@ -25,6 +25,32 @@ void text_probe(const char* first, int n, const char* second) {
   DTRACE_PROBE3(qemu, test_text, first, n, second);
 }
 
+void indexed_probe(const std::uint64_t* array, std::uint64_t index) {
+#if defined(__x86_64__)
+  // As the header's macros make it of an operand in memory, which compilers seldom choose.
+  asm volatile(
+      "990: nop\n"
+      ".pushsection .note.stapsdt,\"\",\"note\"\n"
+      ".balign 4\n"
+      ".4byte 992f-991f, 994f-993f, 3\n"
+      "991: .asciz \"stapsdt\"\n"
+      "992: .balign 4\n"
+      "993: .8byte 990b\n"
+      ".8byte _.stapsdt.base\n"
+      ".8byte 0\n"
+      ".asciz \"qemu\"\n"
+      ".asciz \"test_indexed\"\n"
+      ".asciz \"8@(%0,%1,8)\"\n"
+      "994: .balign 4\n"
+      ".popsection\n"
+      :
+      : "r"(array), "r"(index)
+      : "memory");
+#else
+  (void)array, (void)index;
+#endif
+}
+
 std::uint16_t numbers_semaphore() {
   return qemu_test_numbers_semaphore;
 }
