@@ -175,7 +175,8 @@ void follow(const FollowOptions& options, const std::string& output, CommandCont
     return context.refuse("--for " + options.length + ": write a duration, such as 30s or 10m");
   std::string_view pid = options.pid;
   if (!pid.empty() && (take_count(pid).value_or(0) == 0 || !pid.empty()))
-    return context.refuse("--pid " + options.pid + ": is no process id");
+    return context.refuse("--pid " + options.pid +
+                          ": is no process id: write that of the QEMU that writes the file");
   const auto asked = file_of(options);
   if (!asked) return context.refuse(asked.error().detail);
   auto packs = load_packs(options.packs, context);

@@ -1,18 +1,23 @@
 #include "daemon/trace_source.hpp"
 
+#include <utility>
+
+#include "daemon/usdt_source.hpp"
+
 namespace qemon::daemon {
 
 std::vector<TraceBackend> find_source_backends(const ProcessInfo& process) {
   std::vector<TraceBackend> found;
-  (void)process;
+  if (has_usdt_probes(process)) found.push_back(TraceBackend::usdt);
   return found;
 }
 
 std::unique_ptr<TraceSource> make_trace_source(TraceSourceOptions options) {
   switch (options.choice.backend) {
+    case TraceBackend::usdt:
+      return make_usdt_source(std::move(options));
     case TraceBackend::simple:
     case TraceBackend::log:
-    case TraceBackend::usdt:
     case TraceBackend::ftrace:
     case TraceBackend::lttng:
     case TraceBackend::syslog:

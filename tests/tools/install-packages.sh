@@ -24,8 +24,9 @@ test_packages=(
   git python3 curl wrk acl systemd binutils libgtest-dev libgmock-dev
   'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'clang-14|clang'
   man-db mandoc zsh fish valgrind pyflakes3 libbenchmark-dev
-  # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend.
-  qemu-system-x86 qemu-user dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev
+  # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend, and once with `dtrace`,
+  # `ftrace`, `ust` and `syslog`.
+  qemu-system-x86 qemu-user dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev systemtap-sdt-dev liblttng-ust-dev libbpf-dev
 )
 # Node.js is often there from elsewhere than Debian, whose packages would get in its way.
 command -v node >/dev/null || test_packages+=(nodejs)
