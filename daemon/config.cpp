@@ -76,6 +76,7 @@ struct Words {
   std::vector<std::string> collectors;
   std::vector<std::string> poll_intervals;
   std::vector<std::string> budgets;
+  std::vector<std::string> backends;
   std::string trace_space;
   std::string lease;
   std::vector<std::string> annotate;
@@ -149,6 +150,10 @@ void add_options(CLI::App& app, Config& config, Words& words) {
       "unlimited [records=50000 for log, 200000 for simple, bytes=64MiB, drops=10000, lag=5s, "
       "grace=5s]",
       "[VM=]KEY=VALUE,...");
+  repeated("--backend", words.backends,
+           "Which trace backend of QEMU is followed, for all VMs or those that match: simple, log, "
+           "usdt, ftrace, lttng, syslog or syslog:FILE [the first of them that QEMU has]",
+           "[VM=]BACKEND");
   repeated("--pack-dir", config.pack_folders,
            "Folder of packs of your own (*.yaml, *.yml), besides those that ship; may be repeated",
            "DIR");
@@ -208,6 +213,7 @@ void add_words(const Words& words, Config& config, OptionChecker& checker) {
   for (const auto& collector : words.collectors) checker.add_collector(collector, config);
   for (const auto& interval : words.poll_intervals) checker.add_poll_interval(interval, config);
   for (const auto& budget : words.budgets) checker.add_budget(budget, config);
+  for (const auto& backend : words.backends) checker.add_backend(backend, config);
   if (!words.trace_space.empty()) {
     config.trace_space_bytes = parse_size(words.trace_space);
     if (!config.trace_space_bytes)
@@ -339,6 +345,7 @@ VmSettings Config::settings_of(const std::string& name, const VmSettings& own) c
       if (told.interval) into.interval = told.interval;
       if (told.deadline) into.deadline = told.deadline;
     }
+    if (some.backend) all.backend = some.backend;
     if (some.poll_interval) all.poll_interval = some.poll_interval;
   };
   for (const auto& matching : settings)

@@ -14,6 +14,7 @@
 #include "daemon/budget_settings.hpp"
 #include "daemon/grafana_settings.hpp"
 #include "daemon/lease_length.hpp"
+#include "daemon/trace_backend.hpp"
 #include "qmp/endpoint.hpp"
 
 namespace qemon::daemon {
@@ -34,7 +35,8 @@ struct VmSettings {
   std::map<std::string, CollectorSettings> collectors;
   /// How often the run state is asked, by which a monitor that does not answer is noticed too.
   std::optional<std::chrono::milliseconds> poll_interval;
-  BudgetSettings budget;  ///< What its trace may cost.
+  BudgetSettings budget;                 ///< What its trace may cost.
+  std::optional<BackendChoice> backend;  ///< Which of its trace backends is followed.
 
   bool operator==(const VmSettings&) const = default;
 };

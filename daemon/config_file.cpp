@@ -108,10 +108,10 @@ class FileReader {
   }
 
   void read_vm(const YamlNode& node) {
-    if (!exporters::refuse_other_keys(
-            node,
-            {"name", "address", "trace_events", "packs", "collectors", "poll_interval", "budget"},
-            mistakes_)) {
+    if (!exporters::refuse_other_keys(node,
+                                      {"name", "address", "trace_events", "packs", "collectors",
+                                       "poll_interval", "budget", "backend"},
+                                      mistakes_)) {
       return;
     }
     VmConfig vm;
@@ -153,7 +153,8 @@ class FileReader {
 
   void read_matching(const YamlNode& node) {
     if (!exporters::refuse_other_keys(
-            node, {"match", "trace_events", "packs", "collectors", "poll_interval", "budget"},
+            node,
+            {"match", "trace_events", "packs", "collectors", "poll_interval", "budget", "backend"},
             mistakes_)) {
       return;
     }
@@ -176,6 +177,11 @@ class FileReader {
       settings.poll_interval = parse_interval(interval->scalar);
       if (!settings.poll_interval)
         fail(*interval, "poll_interval: write how often, from 100ms to 24h, for instance 5s");
+    }
+    if (const auto* backend = node.find("backend")) {
+      const auto choice = parse_backend(backend->scalar);
+      if (!choice) fail(*backend, "backend: " + choice.error().detail);
+      if (choice) settings.backend = *choice;
     }
     read_budget(node, settings.budget);
     const auto* collectors = node.find("collectors");

@@ -119,6 +119,17 @@ void OptionChecker::add_budget(const std::string& option, Config& config) {
   config.settings.push_back(std::move(matching));
 }
 
+void OptionChecker::add_backend(const std::string& option, Config& config) {
+  const auto parts = split_assignment(option);
+  MatchingSettings matching{parts ? parts->first : "*", {}};
+  const auto choice = parse_backend(parts ? parts->second : option);
+  if (!choice)
+    return fail("--backend " + option + ": " + choice.error().detail +
+                ", with VM= in front for some VMs");
+  matching.settings.backend = *choice;
+  config.settings.push_back(std::move(matching));
+}
+
 void OptionChecker::check_groups(const std::string& option,
                                  const std::vector<std::string>& groups) {
   for (const auto& group : groups)

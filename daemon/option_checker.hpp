@@ -25,6 +25,7 @@ class OptionChecker {
   void add_collector(const std::string& option, Config& config);
   void add_poll_interval(const std::string& option, Config& config);
   void add_budget(const std::string& option, Config& config);
+  void add_backend(const std::string& option, Config& config);
   void check_groups(const std::string& option, const std::vector<std::string>& groups);
   void check_listen(const std::string& listen);
 

@@ -55,6 +55,8 @@ std::string_view to_string(Destination destination) {
       return "file by descriptor";
     case Destination::by_path:
       return "file by path";
+    case Destination::source:
+      return "host";
   }
   return "none";
 }
@@ -72,14 +74,8 @@ asio::awaitable<Result<void>> TraceRouter::attach(qmp::Client& client, qmp::Back
   blocked_.clear();
   note_.clear();
   unsafe_set_.reset();
-  if (!backends_.simple && !backends_.log) {
-    blocked_ =
-        "this QEMU was built without a trace backend that can be followed: it needs "
-        "--enable-trace-backends=log or simple";
-  } else if (!options_.same_host) {
-    blocked_ = "its monitor is on another host, whose trace files cannot be read: run qemond there";
-  }
-  if (!blocked_.empty()) co_return Result<void>();
+  choose_backend();
+  if (!blocked_.empty() || uses_source()) co_return Result<void>();
   if (log_unsafe_) {
     auto safe = co_await make_log_safe(client);
     if (!safe) co_return safe.error();
@@ -118,7 +114,7 @@ asio::awaitable<Result<void>> TraceRouter::attach_simple(qmp::Client& client) {
     if (remote) {
       refuse_remote("its trace file", *remote);
     } else {
-      follow_in_place(TraceFormat::simple, path);
+      follow_in_place(trace::TraceFormat::simple, path);
     }
   } else if (feed_) {
     retire_feed();
@@ -133,7 +129,7 @@ asio::awaitable<Result<void>> TraceRouter::attach_log(qmp::Client& client) {
   if (log_.user_file && !log_.user_file->remote.empty()) {
     refuse_remote("its log", *log_.user_file);
   } else if (log_.user_file) {
-    follow_in_place(TraceFormat::log, log_.user_file->target);
+    follow_in_place(trace::TraceFormat::log, log_.user_file->target);
   } else if (feed_) {
     retire_feed();
   }
@@ -234,7 +230,7 @@ void TraceRouter::refuse_remote(const std::string& what, const OpenFile& file) {
   if (feed_) retire_feed();
 }
 
-void TraceRouter::follow_in_place(TraceFormat format, const std::string& path) {
+void TraceRouter::follow_in_place(trace::TraceFormat format, const std::string& path) {
   if (feed_ && destination_ == Destination::in_place && feed_->tail().path() == path) return;
   if (feed_) retire_feed();
   // access() would leave our capabilities out, since it asks for the real user.
@@ -243,12 +239,13 @@ void TraceRouter::follow_in_place(TraceFormat format, const std::string& path) {
                ": qemond must be allowed to read the file that the trace goes to";
     return;
   }
-  feed_ = std::make_unique<TraceFeed>(format, events_, path);
+  feed_ = std::make_unique<trace::TraceFeed>(format, events_, path);
   destination_ = Destination::in_place;
 }
 
 bool TraceRouter::pump(std::span<char> buffer) {
   bool more = feed_ && feed_->pump(buffer, sink_);
+  if (source_) more |= source_->pump(buffer, sink_);
   for (auto& retired : retired_) more |= retired.feed->pump(buffer, sink_);
   const auto now = Clock::now();
   std::erase_if(retired_, [&](const Retired& retired) {
@@ -284,23 +281,26 @@ bool TraceRouter::still_written() const {
 }
 
 std::string TraceRouter::path() const {
+  if (source_) return source_->place();
   return feed_ ? feed_->tail().path() : std::string();
 }
 
 std::string_view TraceRouter::backend() const {
+  if (choice_) return to_string(choice_->backend);
   if (backends_.simple) return "simple";
   return backends_.log ? "log" : "none";
 }
 
 std::uint64_t TraceRouter::lag_bytes() const {
   std::uint64_t bytes = feed_ ? feed_->lag_bytes() : 0;
+  if (source_) bytes += source_->lag_bytes();
   for (const auto& retired : retired_) bytes += retired.feed->tail().lag();
   return bytes;
 }
 
 std::uint64_t TraceRouter::allocated_bytes() const {
   std::uint64_t bytes = 0;
-  const auto add = [&](const TraceFeed& feed) {
+  const auto add = [&](const trace::TraceFeed& feed) {
     if (feed.file() == nullptr) return;
     if (const auto allocated = feed.file()->allocated_bytes()) bytes += *allocated;
   };
@@ -317,14 +317,21 @@ bool TraceRouter::look_for_room() {
   return std::exchange(full_, full) != full;
 }
 
-FeedTotals TraceRouter::totals() const {
+trace::FeedTotals TraceRouter::totals() const {
   auto totals = closed_;
   if (feed_) totals += feed_->totals();
+  if (source_) totals += source_->totals();
   for (const auto& retired : retired_) totals += retired.feed->totals();
   return totals;
 }
 
+clockid_t TraceRouter::clock() const {
+  if (source_) return source_->clock().value_or(CLOCK_REALTIME);
+  return backends_.simple ? CLOCK_MONOTONIC : CLOCK_REALTIME;
+}
+
 std::optional<bool> TraceRouter::timestamps() const {
+  if (source_) return source_->clock().has_value();
   if (backends_.simple) return true;
   if (!backends_.log) return std::nullopt;
   const auto seen = totals().decoder;
@@ -345,6 +352,10 @@ std::vector<std::string> TraceRouter::problems() const {
                     (backends_.simple ? ", and is not asked to flush" : ""));
   }
   if (feed_ && !feed_->problem().empty()) lines.push_back(feed_->problem());
+  if (source_) {
+    for (auto& problem : source_->problems()) lines.push_back(std::move(problem));
+    return lines;
+  }
   if (timestamps() == std::optional(false)) {
     lines.emplace_back("no timestamps in the log: start QEMU with -msg timestamp=on for latencies");
   }

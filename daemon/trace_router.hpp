@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,14 +16,16 @@
 #include "daemon/journal_entry.hpp"
 #include "daemon/log_destination.hpp"
 #include "daemon/process_info.hpp"
-#include "daemon/trace_feed.hpp"
+#include "daemon/trace_backend.hpp"
+#include "daemon/trace_source.hpp"
 #include "qmp/client.hpp"
 #include "qmp/trace_commands.hpp"
+#include "trace/trace_feed.hpp"
 
 namespace qemon::daemon {
 
-enum class Destination : std::uint8_t { none, in_place, by_descriptor, by_path };
-/// For people and JSON: "none", "in place", "file by descriptor", "file by path".
+enum class Destination : std::uint8_t { none, in_place, by_descriptor, by_path, source };
+/// For people and JSON: "none", "in place", "file by descriptor", "file by path", "host".
 [[nodiscard]] std::string_view to_string(Destination destination);
 
 struct TraceRouterOptions {
@@ -34,6 +37,8 @@ struct TraceRouterOptions {
   /// A file of ours on a file system without holes is replaced by another one when it has grown to
   /// this.
   std::uint64_t replace_at_bytes = 64ULL << 20;
+  /// Which backend is to be followed; the one that is preferred of those that QEMU has if absent.
+  std::optional<BackendChoice> backend;
   /// Called before an event is switched on for an instant, to find out where the log goes, and with
   /// an empty name when it is off again. An Error keeps it from being switched on.
   std::function<Result<void>(const std::string& event)> before_probe;
@@ -77,19 +82,27 @@ class TraceRouter {
 
   /// Reads what has been written since, up to a bounded amount. True if more is waiting.
   bool pump(std::span<char> buffer);
+  /// Has an event's records come, or come no more, where QEMU's own switch does not do it alone;
+  /// to be called before an event is switched on and after it was switched off. After an Error it
+  /// is not to be switched on.
+  boost::asio::awaitable<Result<void>> switch_event(trace::EventIndex event, bool on);
+  /// The same for all: these and no others are on.
+  boost::asio::awaitable<void> follow_only(std::vector<trace::EventIndex> on);
+  /// Reads what is there and puts back what needs no monitor; QEMU is gone.
+  boost::asio::awaitable<void> end(std::span<char> buffer);
   /// Reads everything that is there now, in turns.
   boost::asio::awaitable<void> drain(std::span<char> buffer);
 
   [[nodiscard]] bool is_simple() const { return backends_.simple; }
-  [[nodiscard]] bool following() const { return feed_ != nullptr; }
+  [[nodiscard]] bool following() const { return feed_ || source_; }
   /// Whether pump() has anything to read from, also what is followed no more.
-  [[nodiscard]] bool reading() const { return feed_ || !retired_.empty(); }
+  [[nodiscard]] bool reading() const { return following() || !retired_.empty(); }
   /// Between start() and stop(), with a file of ours.
   [[nodiscard]] bool redirected() const { return feed_ && feed_->file() != nullptr; }
   [[nodiscard]] Destination destination() const { return destination_; }
   [[nodiscard]] std::string path() const;
   [[nodiscard]] const std::string& backend_found_by() const { return backends_.how; }
-  /// "simple", "log", "none".
+  /// "simple", "log", "usdt", "ftrace", "lttng", "syslog", "none".
   [[nodiscard]] std::string_view backend() const;
   /// Bytes not yet decoded, over all feeds.
   [[nodiscard]] std::uint64_t lag_bytes() const;
@@ -103,14 +116,22 @@ class TraceRouter {
   /// True while it had none. QEMU loses records then without saying so, and is not asked to flush:
   /// it would wait for a thread that cannot write.
   [[nodiscard]] bool is_full() const { return full_; }
-  [[nodiscard]] FeedTotals totals() const;
+  [[nodiscard]] trace::FeedTotals totals() const;
   /// What is degraded and why, a line each.
   [[nodiscard]] std::vector<std::string> problems() const;
   /// Whether the log's lines have times: as seen, else as concluded from the command line; absent
   /// if neither can tell.
   [[nodiscard]] std::optional<bool> timestamps() const;
+  /// The clock of the records' times, where they have any.
+  [[nodiscard]] clockid_t clock() const;
+  /// Whether it is told how many records were lost.
+  [[nodiscard]] bool counts_drops() const { return backends_.simple || uses_source(); }
 
  private:
+  void choose_backend();
+  [[nodiscard]] bool uses_source() const { return choice_.has_value(); }
+  boost::asio::awaitable<Result<void>> start_source();
+  boost::asio::awaitable<void> stop_source(std::span<char> buffer);
   boost::asio::awaitable<Result<void>> attach_simple(qmp::Client& client);
   boost::asio::awaitable<Result<void>> attach_log(qmp::Client& client);
   boost::asio::awaitable<Result<void>> find_log(qmp::Client& client);
@@ -125,9 +146,9 @@ class TraceRouter {
   boost::asio::awaitable<Result<void>> make_log_safe(qmp::Client& client);
   boost::asio::awaitable<Result<void>> replace_file(qmp::Client& client);
   void refuse_remote(const std::string& what, const OpenFile& file);
-  void follow_in_place(TraceFormat format, const std::string& path);
+  void follow_in_place(trace::TraceFormat format, const std::string& path);
   Result<trace::TraceFile> make_file(bool by_descriptor) const;
-  void adopt(TraceFormat format, trace::TraceFile file, Destination destination,
+  void adopt(trace::TraceFormat format, trace::TraceFile file, Destination destination,
              std::int64_t not_before_ns);
   void retire_feed();
   [[nodiscard]] bool still_written() const;
@@ -147,17 +168,20 @@ class TraceRouter {
 
   bool full_ = false;  // See look_for_room().
   Destination destination_ = Destination::none;
-  std::unique_ptr<TraceFeed> feed_;
+  std::unique_ptr<trace::TraceFeed> feed_;
   // Files that QEMU no longer writes to, or is about to leave. A vCPU that had looked at an event's
   // switch just before it went off may write its record after; it needs microseconds, unless the
   // host is very busy.
   static constexpr std::chrono::seconds retired_for{1};
   struct Retired {
-    std::unique_ptr<TraceFeed> feed;
+    std::unique_ptr<trace::TraceFeed> feed;
     std::chrono::steady_clock::time_point until;
   };
   std::vector<Retired> retired_;
-  FeedTotals closed_;  // Of feeds that are gone.
+  std::optional<BackendChoice> choice_;  // Of a backend that needs a source.
+  std::unique_ptr<TraceSource> source_;
+  std::set<trace::EventIndex> followed_;  // By the source.
+  trace::FeedTotals closed_;              // Of sources and feeds that are gone.
 
   bool log_away_ = false;  // The log is where we put it: in our file, or silenced.
   // After a failed `logfile /proc/self/fd/N` QEMU remembers that name and opens it, truncating, at

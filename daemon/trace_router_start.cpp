@@ -29,8 +29,9 @@ constexpr std::int64_t any_time = std::numeric_limits<std::int64_t>::min();
 }  // namespace
 
 asio::awaitable<Result<void>> TraceRouter::start(qmp::Client& client) {
-  if (feed_) co_return Result<void>();
+  if (following()) co_return Result<void>();
   if (!blocked_.empty()) co_return Error{blocked_};
+  if (uses_source()) co_return co_await start_source();
   if (backends_.simple) co_return co_await start_simple(client, monotonic_ns());
   Error first;
   if (options_.descriptor_passing) {
@@ -61,7 +62,7 @@ asio::awaitable<Result<void>> TraceRouter::start_simple(qmp::Client& client,
     co_return wrap(set.error(), "QEMU cannot write " + path +
                                     " (its user must be allowed to pass through the folders)");
   }
-  adopt(TraceFormat::simple, std::move(*file), Destination::by_path, not_before_ns);
+  adopt(trace::TraceFormat::simple, std::move(*file), Destination::by_path, not_before_ns);
   co_return co_await silence_log(client);
 }
 
@@ -79,7 +80,7 @@ asio::awaitable<Result<void>> TraceRouter::start_log_by_descriptor(qmp::Client& 
     if (!safe) co_return safe.error();
     co_return set.error();
   }
-  adopt(TraceFormat::log, std::move(*file), Destination::by_descriptor, any_time);
+  adopt(trace::TraceFormat::log, std::move(*file), Destination::by_descriptor, any_time);
   auto removed = co_await qmp::remove_descriptors(client, added->fdset_id);
   // Not removing it costs QEMU one descriptor until we disconnect.
   if (!removed && !qmp::is_refusal(removed.error())) co_return removed.error();
@@ -93,7 +94,7 @@ asio::awaitable<Result<void>> TraceRouter::start_log_by_path(qmp::Client& client
   log_away_ = true;
   auto set = co_await qmp::set_logfile(client, path);
   if (!set) co_return wrap(set.error(), "QEMU cannot log to " + path);
-  adopt(TraceFormat::log, std::move(*file), Destination::by_path, any_time);
+  adopt(trace::TraceFormat::log, std::move(*file), Destination::by_path, any_time);
   if (!still_written()) {
     retire_feed();
     co_return qmp::make_error(qmp::errc::command_failed,
@@ -104,6 +105,7 @@ asio::awaitable<Result<void>> TraceRouter::start_log_by_path(qmp::Client& client
 }
 
 asio::awaitable<Result<void>> TraceRouter::stop(qmp::Client& client, std::span<char> buffer) {
+  if (source_) co_await stop_source(buffer);
   if (!redirected() && !log_away_) co_return Result<void>();
   if (redirected() && backends_.simple) {
     auto put_back = co_await put_trace_file_back(client, original_trace_file_);
@@ -140,6 +142,7 @@ JournaledTrace TraceRouter::to_put_back(bool about_to_start) const {
 }
 
 asio::awaitable<Result<void>> TraceRouter::flush(qmp::Client& client) {
+  if (source_) co_return co_await source_->flush();
   if (!backends_.simple || !feed_ || full_) co_return Result<void>();
   co_return co_await qmp::flush_trace_file(client);
 }
@@ -236,9 +239,9 @@ Result<trace::TraceFile> TraceRouter::make_file(bool by_descriptor) const {
   return file;
 }
 
-void TraceRouter::adopt(TraceFormat format, trace::TraceFile file, Destination destination,
+void TraceRouter::adopt(trace::TraceFormat format, trace::TraceFile file, Destination destination,
                         std::int64_t not_before_ns) {
-  feed_ = std::make_unique<TraceFeed>(format, events_, std::move(file), not_before_ns);
+  feed_ = std::make_unique<trace::TraceFeed>(format, events_, std::move(file), not_before_ns);
   destination_ = destination;
   left_behind_.reset();
 }

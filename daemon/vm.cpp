@@ -275,7 +275,7 @@ std::optional<double> Vm::released_for_seconds() const {
   return std::max(0.0, std::chrono::duration<double>(released_until_ - Clock::now()).count());
 }
 
-FeedTotals Vm::trace_totals() const {
+trace::FeedTotals Vm::trace_totals() const {
   auto totals = retired_totals_;
   if (router_) totals += router_->totals();
   return totals;

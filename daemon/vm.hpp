@@ -189,7 +189,7 @@ class Vm {
   [[nodiscard]] std::shared_ptr<const exporters::FamilyTexts> own_families() const;
   [[nodiscard]] PackFit fit(const exporters::Pack& pack) const;
   [[nodiscard]] const MonitorTotals& monitor_totals() const { return monitor_totals_; }
-  [[nodiscard]] FeedTotals trace_totals() const;
+  [[nodiscard]] trace::FeedTotals trace_totals() const;
   /// What sampling says about each event that is or was sampled.
   [[nodiscard]] std::vector<Sampler::Estimate> estimates() const;
   /// How old the newest decoded record is while more waits to be read; 0 when nothing waits; absent
@@ -225,6 +225,8 @@ class Vm {
   boost::asio::awaitable<Result<void>> load_states(qmp::Client& client, bool same_process);
   void begin_events(std::span<const qmp::TraceEventLine> lines);
   boost::asio::awaitable<Result<void>> reconcile(qmp::Client& client, SwitchReport* report);
+  boost::asio::awaitable<Result<void>> switch_event(qmp::Client& client, trace::EventIndex event,
+                                                    bool on);
   boost::asio::awaitable<Result<void>> apply_changes(qmp::Client& client, SwitchReport* report);
   boost::asio::awaitable<void> answer_requests(qmp::Client& client);
   boost::asio::awaitable<Result<void>> answer(qmp::Client& client, SwitchRequest& request);
@@ -340,8 +342,8 @@ class Vm {
       journaled_;                        // Of an earlier life, until its process is found or gone.
   std::optional<JournalEntry> written_;  // What the journal holds now.
   std::string journal_problem_;
-  std::string probe_event_;    // On for an instant, to find out where the log goes.
-  FeedTotals retired_totals_;  // Of routers of QEMU processes that are gone.
+  std::string probe_event_;           // On for an instant, to find out where the log goes.
+  trace::FeedTotals retired_totals_;  // Of routers of QEMU processes that are gone.
   MonitorTotals monitor_totals_;
 
   std::deque<std::shared_ptr<SwitchRequest>>

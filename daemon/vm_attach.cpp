@@ -69,7 +69,7 @@ void Vm::find_process(const qmp::Client& client, const std::vector<pid_t>& threa
 /// The QEMU process is gone, or another one has its place: its trace is read to the end.
 asio::awaitable<void> Vm::end_process() {
   if (router_) {
-    co_await router_->drain(environment_.read_buffer);
+    co_await router_->end(environment_.read_buffer);
     retired_totals_ += router_->totals();
     router_.reset();
   }
@@ -100,11 +100,13 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
   options.human_monitor = config_.endpoint.protocol == qmp::Protocol::hmp;
   options.descriptor_passing =
       config_.endpoint.transport == qmp::Transport::unix_socket && !options.human_monitor;
+  options.backend = settings_.backend;
   options.before_probe = [this](const std::string& event) {
     probe_event_ = event;
     return write_journal();
   };
   router_ = std::make_unique<TraceRouter>(std::move(options), events_, engine_);
+  remove_left_sources(name());
   const bool is_journaled = is_journaled_process();
   if (is_journaled) router_->left_behind(journaled_->trace);
   collectors_.begin_process(is_journaled ? journaled_->collecting : JournaledCollecting());

@@ -29,7 +29,7 @@ std::optional<double> Vm::lag_seconds() const {
   if (router_->lag_bytes() == 0) return 0.0;
   const auto last = engine_.counters().last_time_ns();
   if (!last || !router_->timestamps().value_or(false)) return std::nullopt;
-  const auto now = nanoseconds_now(router_->is_simple() ? CLOCK_MONOTONIC : CLOCK_REALTIME);
+  const auto now = nanoseconds_now(router_->clock());
   return std::max(0.0, static_cast<double>(now - *last) * 1e-9);
 }
 

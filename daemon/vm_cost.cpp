@@ -219,9 +219,8 @@ asio::awaitable<Result<void>> Vm::begin_window(qmp::Client& client, CostRequest&
   CostWindow window;
   window.on = request.switches && request.order.at(request.windows.size());
   if (window.on) {
-    const std::string event_name = events_.name(event);
     leases_.set_window(event, true);
-    auto done = co_await qmp::set_event_state(client, event_name, true);
+    auto done = co_await switch_event(client, event, true);
     if (!done) {
       leases_.set_window(event, false);
       if (!qmp::is_refusal(done.error())) co_return done.error();
@@ -247,9 +246,8 @@ asio::awaitable<Result<void>> Vm::end_window(qmp::Client& client, CostRequest& r
   const std::chrono::duration<double> cpu_time = after.time - request.before.time;
   const bool cpu_known = after.cpu_seconds && request.before.cpu_seconds;
   if (window.on) {
-    const std::string event_name = events_.name(event);
     leases_.set_window(event, false);
-    auto done = co_await qmp::set_event_state(client, event_name, false);
+    auto done = co_await switch_event(client, event, false);
     if (!done) co_return done.error();
     leases_.applied(event, false);
     after.time = Clock::now();

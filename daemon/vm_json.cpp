@@ -31,7 +31,7 @@ json trace_json(const Vm& vm) {
   trace["bytes_read"] = totals.bytes_read;
   trace["records"] = totals.decoder.records;
   trace["dropped"] = totals.decoder.dropped_events;
-  trace["drops_counted"] = router != nullptr && router->is_simple();
+  trace["drops_counted"] = router != nullptr && router->counts_drops();
   trace["complete_ratio"] = or_null(vm.complete_ratio());
   trace["full"] = router != nullptr && router->is_full();
   trace["lag_bytes"] = router != nullptr ? router->lag_bytes() : 0;

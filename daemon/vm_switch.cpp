@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <tuple>
 
 #include "daemon/switch_annotation.hpp"
 #include "daemon/vm.hpp"
@@ -144,6 +145,8 @@ asio::awaitable<Result<void>> Vm::reconcile(qmp::Client& client, SwitchReport* r
   }
   auto applied = co_await apply_changes(client, report);
   if (!applied) co_return applied.error();
+  auto on = leases_.on();
+  co_await router_->follow_only(std::move(on));
   // What is on now is followed more closely than what was there before.
   if (report != nullptr) feed_timer_.cancel();
   update_sampling();
@@ -188,13 +191,26 @@ asio::awaitable<Result<void>> Vm::refresh_states(qmp::Client& client,
   co_return Result<void>();
 }
 
+/// Switches one event in QEMU and in the source of its records, if it has one.
+asio::awaitable<Result<void>> Vm::switch_event(qmp::Client& client, trace::EventIndex event,
+                                               bool on) {
+  if (on) {
+    auto followed = co_await router_->switch_event(event, true);
+    if (!followed) co_return followed.error();
+  }
+  std::string event_name = events_.name(event);
+  auto done = co_await qmp::set_event_state(client, std::move(event_name), on);
+  if (!on || !done) std::ignore = co_await router_->switch_event(event, false);
+  co_return done;
+}
+
 asio::awaitable<Result<void>> Vm::apply_changes(qmp::Client& client, SwitchReport* report) {
   std::vector<trace::EventIndex> switched_off;
   for (const auto& change : leases_.changes()) {
     const std::string event = events_.name(change.event);
     if (change.enable && leases_.count_ours() == 0 && !sampled_since_then_)
       size_when_switched_on_ = router_->size_bytes();
-    auto done = co_await qmp::set_event_state(client, event, change.enable);
+    auto done = co_await switch_event(client, change.event, change.enable);
     if (done) {
       leases_.applied(change.event, change.enable);
       // QEMU's main loop answers as soon as it has switched, but may have taken its time until

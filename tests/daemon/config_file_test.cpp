@@ -97,7 +97,7 @@ discover:
   - {sockets: /run/vms/*.hmp, protocol: hmp}
 settings:
   - {match: "web*", packs: [virtio-blk], budget: {records: 70000, bytes: 1MiB, grace: 10s}}
-  - {match: "db*", budget: unlimited}
+  - {match: "db*", budget: unlimited, backend: ftrace}
 )");
 
   EXPECT_THAT(mistakes(), IsEmpty());
@@ -118,6 +118,8 @@ settings:
   EXPECT_EQ(web1.budget.records, 70'000);
   EXPECT_EQ(web1.budget.bytes, 1 << 20);
   EXPECT_EQ(web1.budget.grace, std::chrono::seconds(10));
+  EXPECT_FALSE(web1.backend);
+  EXPECT_EQ(config_.settings_of("db1", {}).backend, (BackendChoice{TraceBackend::ftrace, ""}));
   EXPECT_FALSE(budget_limits(config_.settings_of("db1", {}).budget, true).any());
   EXPECT_EQ(config_.settings_of("db1", {}).catalog, "/usr/share/qemu/trace-events-all");
   EXPECT_THAT(config_.settings_of("db1", {}).packs, IsEmpty());

@@ -132,6 +132,17 @@ TEST(Config, ReadsBudgets) {
   EXPECT_FALSE(config.settings_of("c1", {}).budget.bytes);
 }
 
+TEST(Config, ReadsWhichBackendIsFollowed) {
+  const auto outcome = parse({"--vm", "a=unix:/a", "--runtime-dir", "/run/q", "--backend", "usdt",
+                              "--backend", "b*=syslog:/var/log/syslog"});
+
+  ASSERT_FALSE(outcome.parsed.exit_status) << outcome.errors;
+  const auto& config = outcome.parsed.config;
+  EXPECT_EQ(config.settings_of("a1", {}).backend, (BackendChoice{TraceBackend::usdt, ""}));
+  EXPECT_EQ(config.settings_of("b1", {}).backend,
+            (BackendChoice{TraceBackend::syslog, "/var/log/syslog"}));
+}
+
 TEST(Config, TellsWhatIsWrongWithABudget) {
   const auto outcome =
       parse({"--vm", "a=unix:/a", "--runtime-dir", "/run/q", "--budget", "a=speed=1"});

@@ -1,4 +1,4 @@
-#include "daemon/trace_feed.hpp"
+#include "trace/trace_feed.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -10,21 +10,21 @@
 #include "trace/log_decoder.hpp"
 #include "trace/simple_decoder.hpp"
 
-namespace qemon::daemon {
+namespace qemon::trace {
 namespace {
 
 // One turn of the loop: about a millisecond of decoding.
-constexpr std::size_t turn_bytes = trace::decode_bytes_max;
+constexpr std::size_t turn_bytes = decode_bytes_max;
 
-trace::FileTailOptions from_end(TraceFormat format) {
-  trace::FileTailOptions options;
-  options.start = trace::FileTailOptions::Start::end;
+FileTailOptions from_end(TraceFormat format) {
+  FileTailOptions options;
+  options.start = FileTailOptions::Start::end;
   options.text = format == TraceFormat::log;
   return options;
 }
 
-trace::FileTailOptions from_beginning(TraceFormat format) {
-  trace::FileTailOptions options;
+FileTailOptions from_beginning(TraceFormat format) {
+  FileTailOptions options;
   options.text = format == TraceFormat::log;
   return options;
 }
@@ -47,29 +47,29 @@ FeedTotals& FeedTotals::operator+=(const FeedTotals& other) {
   return *this;
 }
 
-TraceFeed::TraceFeed(TraceFormat format, trace::EventTable& events, trace::TraceFile file,
+TraceFeed::TraceFeed(TraceFormat format, EventTable& events, TraceFile file,
                      std::int64_t not_before_ns)
     : events_(events),
       file_(std::move(file)),
       tail_(UniqueFd(::fcntl(file_->fd(), F_DUPFD_CLOEXEC, 0)), file_->path(),
             from_beginning(format)) {
   if (format == TraceFormat::log) {
-    decoder_ = std::make_unique<trace::LogDecoder>(events);
+    decoder_ = std::make_unique<LogDecoder>(events);
     return;
   }
-  trace::SimpleDecoderOptions options;
+  SimpleDecoderOptions options;
   options.not_before_ns = not_before_ns;
-  auto decoder = std::make_unique<trace::SimpleDecoder>(events, options);
+  auto decoder = std::make_unique<SimpleDecoder>(events, options);
   simple_ = decoder.get();
   decoder_ = std::move(decoder);
 }
 
-TraceFeed::TraceFeed(TraceFormat format, trace::EventTable& events, const std::string& path)
+TraceFeed::TraceFeed(TraceFormat format, EventTable& events, const std::string& path)
     : events_(events), tail_(path, from_end(format)) {
   if (format == TraceFormat::log) {
-    decoder_ = std::make_unique<trace::LogDecoder>(events);
+    decoder_ = std::make_unique<LogDecoder>(events);
   } else {
-    auto decoder = std::make_unique<trace::SimpleDecoder>(events);
+    auto decoder = std::make_unique<SimpleDecoder>(events);
     simple_ = decoder.get();
     decoder_ = std::move(decoder);
   }
@@ -77,7 +77,7 @@ TraceFeed::TraceFeed(TraceFormat format, trace::EventTable& events, const std::s
 
 TraceFeed::~TraceFeed() = default;
 
-bool TraceFeed::pump(std::span<char> buffer, trace::RecordSink& sink) {
+bool TraceFeed::pump(std::span<char> buffer, RecordSink& sink) {
   std::size_t turn = 0;
   while (turn < turn_bytes) {
     std::memcpy(buffer.data(), rest_.data(), rest_.size());
@@ -114,7 +114,7 @@ void TraceFeed::begin_stream() {
   const auto start = tail_.stream_start();
   if (start == 0) return decoder_->restart();
   if (simple_ != nullptr) {
-    std::string head(std::min<std::uint64_t>(start, trace::decode_bytes_max), '\0');
+    std::string head(std::min<std::uint64_t>(start, decode_bytes_max), '\0');
     const auto size = ::pread(tail_.fd(), head.data(), head.size(), 0);
     head.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
     if (auto read = simple_->read_head(head); !read)
@@ -126,9 +126,9 @@ void TraceFeed::begin_stream() {
   // A NUL is the end of a hole, behind which a line begins.
   const bool mid_line = known && before != '\n' && before != '\0';
   if (mid_line && decoder_->stats().records == 0) {
-    trace::LogDecoderOptions options;
+    LogDecoderOptions options;
     options.start_mid_line = true;
-    decoder_ = std::make_unique<trace::LogDecoder>(events_, options);
+    decoder_ = std::make_unique<LogDecoder>(events_, options);
   } else {
     decoder_->restart();
   }
@@ -151,4 +151,4 @@ const std::string& TraceFeed::problem() const {
   return problem_.empty() && simple_ != nullptr ? simple_->problem() : problem_;
 }
 
-}  // namespace qemon::daemon
+}  // namespace qemon::trace

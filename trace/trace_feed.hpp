@@ -12,10 +12,8 @@
 #include "trace/trace_file.hpp"
 
 namespace qemon::trace {
-class SimpleDecoder;
-}
 
-namespace qemon::daemon {
+class SimpleDecoder;
 
 /// Totals of a feed, or of all feeds that a VM ever had.
 struct FeedTotals {
@@ -23,37 +21,35 @@ struct FeedTotals {
   std::uint64_t restarts = 0;  ///< The file was truncated or replaced by another one.
   std::uint64_t read_errors = 0;
   std::uint64_t mismatches = 0;  ///< `simple`: records whose arguments do not fit the catalog.
-  trace::DecoderStats decoder;
+  DecoderStats decoder;
 
   FeedTotals& operator+=(const FeedTotals& other);
 };
 
 enum class TraceFormat : std::uint8_t { simple, log };
 
-/// Reads a trace file as it grows and gives its records to a sink. Owned by a TraceRouter; one
-/// thread.
+/// Reads a trace file as it grows and gives its records to a sink. One thread.
 class TraceFeed {
  public:
   /// A file of ours, followed from its beginning; what was read is given back to the file system.
   /// `simple` records from before `not_before_ns` (CLOCK_MONOTONIC) are not counted as events.
-  TraceFeed(TraceFormat format, trace::EventTable& events, trace::TraceFile file,
-            std::int64_t not_before_ns);
+  TraceFeed(TraceFormat format, EventTable& events, TraceFile file, std::int64_t not_before_ns);
   /// Somebody else's file, followed in place from its end, and only ever read.
-  TraceFeed(TraceFormat format, trace::EventTable& events, const std::string& path);
+  TraceFeed(TraceFormat format, EventTable& events, const std::string& path);
   ~TraceFeed();
 
-  /// Reads and decodes at most a megabyte or so, using `buffer` (of twice trace::decode_bytes_max).
+  /// Reads and decodes at most a megabyte or so, using `buffer` (of twice decode_bytes_max).
   /// True if more is waiting.
-  bool pump(std::span<char> buffer, trace::RecordSink& sink);
+  bool pump(std::span<char> buffer, RecordSink& sink);
 
   [[nodiscard]] FeedTotals totals() const;
   /// Bytes that are in the file and not yet decoded, as of the last pump.
   [[nodiscard]] std::uint64_t lag_bytes() const { return tail_.lag() + rest_.size(); }
-  [[nodiscard]] const trace::FileTail& tail() const { return tail_; }
+  [[nodiscard]] const FileTail& tail() const { return tail_; }
   /// Set while the file cannot be read or understood; one line.
   [[nodiscard]] const std::string& problem() const;
   /// nullptr for a file followed in place.
-  [[nodiscard]] const trace::TraceFile* file() const { return file_ ? &*file_ : nullptr; }
+  [[nodiscard]] const TraceFile* file() const { return file_ ? &*file_ : nullptr; }
   /// True once the file has grown beyond `bytes` on a file system that cannot take the read part
   /// back.
   [[nodiscard]] bool outgrew(std::uint64_t bytes) const {
@@ -64,15 +60,15 @@ class TraceFeed {
   void begin_stream();
   void give_back();
 
-  trace::EventTable& events_;
-  std::optional<trace::TraceFile> file_;
-  trace::FileTail tail_;
-  std::unique_ptr<trace::Decoder> decoder_;
-  trace::SimpleDecoder* simple_ = nullptr;  // decoder_, if it is one.
-  std::string rest_;  // Read but not yet decodable: the first part of a record.
+  EventTable& events_;
+  std::optional<TraceFile> file_;
+  FileTail tail_;
+  std::unique_ptr<Decoder> decoder_;
+  SimpleDecoder* simple_ = nullptr;  // decoder_, if it is one.
+  std::string rest_;                 // Read but not yet decodable: the first part of a record.
   FeedTotals totals_;
   std::string problem_;
   bool began_ = false;
 };
 
-}  // namespace qemon::daemon
+}  // namespace qemon::trace
