@@ -1,10 +1,12 @@
 #include "daemon/trace_source.hpp"
 
+#include "daemon/ftrace_source.hpp"
+
 namespace qemon::daemon {
 
 std::vector<TraceBackend> find_source_backends(const ProcessInfo& process) {
   std::vector<TraceBackend> found;
-  (void)process;
+  if (has_ftrace_backend(process)) found.push_back(TraceBackend::ftrace);
   return found;
 }
 
@@ -13,7 +15,9 @@ std::unique_ptr<TraceSource> make_trace_source(TraceSourceOptions options) {
     case TraceBackend::simple:
     case TraceBackend::log:
     case TraceBackend::usdt:
+      break;
     case TraceBackend::ftrace:
+      return std::make_unique<FtraceSource>(std::move(options));
     case TraceBackend::lttng:
     case TraceBackend::syslog:
       break;
@@ -22,7 +26,7 @@ std::unique_ptr<TraceSource> make_trace_source(TraceSourceOptions options) {
 }
 
 void remove_left_sources(const std::string& vm) {
-  (void)vm;
+  remove_left_trace_instances(vm);
 }
 
 }  // namespace qemon::daemon

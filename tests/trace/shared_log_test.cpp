@@ -44,14 +44,13 @@ TEST(FtraceLine, HasThreadTimeAndText) {
 }
 
 TEST(FtraceLine, MayNameItsThreadAnything) {
-  expect_message(
-      parse_ftrace_line(
-          "       CPU 0/TCG-7       [000] .....     1.000002: tracing_mark_write: one a 5"),
-      7, "one a 5", 1000002000);
-  expect_message(
-      parse_ftrace_line(
-          " a-1 [000] 5.000: -7       [000] .....     1.000002: tracing_mark_write: one a 5"),
-      7, "one a 5", 1000002000);
+  for (const std::string name : {"CPU 0/TCG", "a-1 [000] 5.0: ", "x", ""}) {
+    const std::string columns(16 - name.size(), ' ');
+    expect_message(
+        parse_ftrace_line(columns + name +
+                          "-7       [000] .....     1.000002: tracing_mark_write: one a 5"),
+        7, "one a 5", 1000002000);
+  }
 }
 
 TEST(FtraceLine, MayHaveMoreOrLessInFrontOfItsTime) {
