@@ -1,12 +1,14 @@
 #include "daemon/trace_source.hpp"
 
 #include "daemon/ftrace_source.hpp"
+#include "daemon/syslog_source.hpp"
 
 namespace qemon::daemon {
 
 std::vector<TraceBackend> find_source_backends(const ProcessInfo& process) {
   std::vector<TraceBackend> found;
   if (has_ftrace_backend(process)) found.push_back(TraceBackend::ftrace);
+  if (has_syslog_backend(process)) found.push_back(TraceBackend::syslog);
   return found;
 }
 
@@ -19,8 +21,9 @@ std::unique_ptr<TraceSource> make_trace_source(TraceSourceOptions options) {
     case TraceBackend::ftrace:
       return std::make_unique<FtraceSource>(std::move(options));
     case TraceBackend::lttng:
-    case TraceBackend::syslog:
       break;
+    case TraceBackend::syslog:
+      return make_syslog_source(std::move(options));
   }
   return nullptr;
 }

@@ -46,8 +46,9 @@ bool take_id(std::string_view& text, LogPrefix& prefix) {
   return true;
 }
 
-/// "56477.171424", or the plain number that the clocks `counter` and `x86-tsc` make.
-bool take_trace_clock(std::string_view& text, LogPrefix& prefix) {
+/// "56477.171424"; also a whole number, as the clocks `counter` and `x86-tsc` of a trace make it,
+/// which is no time.
+bool take_seconds(std::string_view& text, LogPrefix& prefix) {
   constexpr std::size_t fraction_digits = 6;
   constexpr auto seconds_max =
       static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() / second_ns - 1);
@@ -78,12 +79,12 @@ std::optional<SharedLogLine> parse_lost_events(std::string_view line) {
 bool take_trace_context(std::string_view& text, LogPrefix& prefix) {
   skip_blanks(text);
   auto flags_behind = text;
-  if (take_trace_clock(text, prefix) && take(text, ": ")) return true;
+  if (take_seconds(text, prefix) && take(text, ": ")) return true;
   prefix.has_time = false;
   if (take_word(flags_behind).empty()) return false;
   text = flags_behind;
   skip_blanks(text);
-  return take_trace_clock(text, prefix) && take(text, ": ");
+  return take_seconds(text, prefix) && take(text, ": ");
 }
 
 bool is_digit(char c) {
@@ -121,6 +122,16 @@ bool take_rfc3339(std::string_view& text, LogPrefix& prefix) {
   text = rest;
   prefix.has_time = time.fraction_digits >= 6;
   prefix.time_ns = prefix.has_time ? time.time_ns - *zone : 0;
+  return true;
+}
+
+/// "1795673306.540085 ".
+bool take_unix_time(std::string_view& text, LogPrefix& prefix) {
+  auto rest = text;
+  LogPrefix time;
+  if (!take_seconds(rest, time) || !time.has_time || !take(rest, " ")) return false;
+  prefix = time;
+  text = rest;
   return true;
 }
 
@@ -302,7 +313,9 @@ SharedLogLine parse_syslog_line(std::string_view line) {
     if (!take_count(rest) || !take(rest, ">")) return found;
     if (!take_rfc5424(rest, source)) return found;
   } else {
-    if (!take_rfc3339(rest, source.prefix) && !take_traditional_time(rest)) return found;
+    if (!take_rfc3339(rest, source.prefix) && !take_traditional_time(rest) &&
+        !take_unix_time(rest, source.prefix))
+      return found;
     if (take_word(rest).empty()) return found;
     if (const auto repeated = last_message_repeated(rest)) return *repeated;
     found.kind = Kind::other;

@@ -43,6 +43,7 @@ SharedLogLine parse_ftrace_line(std::string_view line);
 ///   "Nov 26 06:08:26 host qemu-system-x86_64[1234]: NAME TEXT"
 ///   "Nov 26 06:08:26.540085 host ..."     `journalctl -o short-precise`
 ///   "2026-11-26T06:08:26.540085+01:00 host qemu-system-x86_64[1234]: NAME TEXT"
+///   "1795673306.540085 host qemu-system-x86_64[1234]: NAME TEXT"     `journalctl -o short-unix`
 ///   "<30>1 2026-11-26T06:08:26.540085+01:00 host qemu-system-x86_64 1234 - -  NAME TEXT"
 /// and in place of "NAME TEXT"
 ///   "message repeated 3 times: [ NAME TEXT]"

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <utility>
 
-#include "trace/log_decoder.hpp"
 #include "trace/simple_decoder.hpp"
 
 namespace qemon::trace {
@@ -75,6 +74,12 @@ TraceFeed::TraceFeed(TraceFormat format, EventTable& events, const std::string& 
   }
 }
 
+TraceFeed::TraceFeed(const EventTable& events, const std::string& path, LogDecoderOptions options)
+    : events_(events),
+      log_options_(std::move(options)),
+      tail_(path, from_end(TraceFormat::log)),
+      decoder_(std::make_unique<LogDecoder>(events, log_options_)) {}
+
 TraceFeed::~TraceFeed() = default;
 
 bool TraceFeed::pump(std::span<char> buffer, RecordSink& sink) {
@@ -126,9 +131,9 @@ void TraceFeed::begin_stream() {
   // A NUL is the end of a hole, behind which a line begins.
   const bool mid_line = known && before != '\n' && before != '\0';
   if (mid_line && decoder_->stats().records == 0) {
-    LogDecoderOptions options;
+    auto options = log_options_;
     options.start_mid_line = true;
-    decoder_ = std::make_unique<LogDecoder>(events_, options);
+    decoder_ = std::make_unique<LogDecoder>(events_, std::move(options));
   } else {
     decoder_->restart();
   }

@@ -9,6 +9,7 @@
 
 #include "trace/decoder.hpp"
 #include "trace/file_tail.hpp"
+#include "trace/log_decoder.hpp"
 #include "trace/trace_file.hpp"
 
 namespace qemon::trace {
@@ -36,6 +37,8 @@ class TraceFeed {
   TraceFeed(TraceFormat format, EventTable& events, TraceFile file, std::int64_t not_before_ns);
   /// Somebody else's file, followed in place from its end, and only ever read.
   TraceFeed(TraceFormat format, EventTable& events, const std::string& path);
+  /// The same with a log that QEMU shares with other programs.
+  TraceFeed(const EventTable& events, const std::string& path, LogDecoderOptions options);
   ~TraceFeed();
 
   /// Reads and decodes at most a megabyte or so, using `buffer` (of twice decode_bytes_max).
@@ -60,7 +63,8 @@ class TraceFeed {
   void begin_stream();
   void give_back();
 
-  EventTable& events_;
+  const EventTable& events_;
+  LogDecoderOptions log_options_;
   std::optional<TraceFile> file_;
   FileTail tail_;
   std::unique_ptr<Decoder> decoder_;

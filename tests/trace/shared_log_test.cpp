@@ -146,6 +146,11 @@ TEST(SyslogLine, OfTheFileFormatHasATime) {
                  1234, "one a 5", 1795673306540085000);
 }
 
+TEST(SyslogLine, OfShortUnixHasATime) {
+  expect_message(parse_syslog_line("1795673306.540085 vm qemu-system-x86_64[1234]: one a 5"), 1234,
+                 "one a 5", 1795673306540085000);
+}
+
 TEST(SyslogLine, OfWholeSecondsHasNoTime) {
   expect_no_time(
       parse_syslog_line("2026-11-26T06:08:26+00:00 vm qemu-system-x86_64[1234]: one a 5"), 1234,
@@ -230,7 +235,8 @@ TEST(SyslogLine, WithoutATimeIsTheRestOfOneBefore) {
         "<30>1 2026-11-26T06:08:26.540085+00:00 vm qemu 1 - [\\", "Nov 26 06:08:26",
         "nov 26 06:08:26 vm qemu[1]: one a 5", "Nov 26 06:08:26. vm qemu[1]: one a 5",
         "2026-11-26T06:08:26.540085 vm qemu[1]: one a 5",
-        "2026-11-26T06:08:26.540085+1 vm qemu[1]: one a 5"})
+        "2026-11-26T06:08:26.540085+1 vm qemu[1]: one a 5", "1795673306 vm qemu[1]: one a 5",
+        "1795673306.540 vm qemu[1]: one a 5", "99999999999999.540085 vm qemu[1]: one a 5"})
     EXPECT_EQ(parse_syslog_line(line).kind, Kind::text) << line;
 }
 
