@@ -8,6 +8,7 @@ The daemons listen on a /dev/log of the test's own. Exits with 77 where that is 
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import sys
 
@@ -19,7 +20,6 @@ from stack import PATIENCE, Failure, Stack, wait_for  # noqa: E402
 from system_logs import JOURNALD, Journald, Rsyslogd, enter_own_namespace, find_rsyslogd, say  # noqa: E402
 
 UNIT = "qemon-test.scope"
-CGROUP = pathlib.Path("/sys/fs/cgroup") / UNIT
 
 
 def follow(stack, build, workers, backend, packs=("virtio-blk",)):
@@ -68,24 +68,29 @@ def check_files(stack, build, workers):
     rsyslogd.stop()
 
 
+def check_accounted(stack, host, worker, reads):
+    """Each event of `reads` reads is counted, or counted as lost."""
+    done = 0
+
+    def read(count):
+        nonlocal done
+        worker.work(read=count)
+        done += count
+
+    def all_accounted():
+        read(1)  # The daemons tell what they dropped when the next message comes.
+        seen = sum(figure(host, "qemu_trace_events_total", vm=worker.name, event=event)
+                   for event in ("virtio_blk_handle_read", "virtio_blk_req_complete"))
+        return dropped(host, worker.name) > 0 and seen + dropped(host, worker.name) == 2 * done
+    read(reads)
+    stack.wait_for(all_accounted, PATIENCE, "each event to be counted, or counted as lost")
+
+
 def check_rate_limit(stack, build, worker):
     """rsyslogd lets few messages through, and says how many it did not."""
     rsyslogd = Rsyslogd(stack, rate_limit=150)
     host = follow(stack, build, [worker], f"syslog:{rsyslogd.files['rfc3339']}")
-    events = ("virtio_blk_handle_read", "virtio_blk_req_complete")
-    done = 600
-    worker.work(read=done)
-
-    def all_accounted():
-        nonlocal done
-        worker.work(read=1)  # rsyslogd tells when the next message comes.
-        done += 1
-        seen = sum(figure(host, "qemu_trace_events_total", vm=worker.name, event=event) for event in events)
-        return dropped(host, worker.name) > 0 and seen + dropped(host, worker.name) == 2 * done
-    # Between two looks a message or two are on their way.
-    stack.wait_for(all_accounted, PATIENCE, "each event to be counted, or counted as lost")
-    if "dropped" not in host.qemon("status"):
-        raise Failure("qemon status tells of no loss")
+    check_accounted(stack, host, worker, 600)
     stack.end(host.process)
     rsyslogd.stop()
 
@@ -147,34 +152,24 @@ def check_journal(stack, build, workers):
 @contextlib.contextmanager
 def in_unit(worker):
     """journald limits the rate of what is in a unit only; it knows units by the names of control groups."""
-    CGROUP.mkdir(exist_ok=True)
-    (CGROUP / "cgroup.procs").write_text(str(worker.vm.process.pid))
+    mounts = (line.split() for line in pathlib.Path("/proc/mounts").read_text().splitlines())
+    root = pathlib.Path(next(mount[1] for mount in mounts if mount[2] == "cgroup2"))
+    pid = worker.vm.process.pid
+    before = re.search(r"(?m)^0::/(.*)$", pathlib.Path(f"/proc/{pid}/cgroup").read_text())[1]
+    (root / UNIT).mkdir(exist_ok=True)
+    (root / UNIT / "cgroup.procs").write_text(str(pid))
     try:
         yield
     finally:
-        (CGROUP.parent / "cgroup.procs").write_text(str(worker.vm.process.pid))
-        CGROUP.rmdir()
+        (root / before / "cgroup.procs").write_text(str(pid))
+        (root / UNIT).rmdir()
 
 
 def check_journals_rate_limit(stack, build, worker):
     journald = Journald(stack, rate_limit=100)
     with in_unit(worker):
         host = follow(stack, build, [worker], "syslog")
-        done = 2000
-        worker.work(read=done)
-
-        def suppressed():
-            nonlocal done
-            worker.work(read=1)  # journald tells when the next message comes.
-            done += 1
-            return dropped(host, worker.name) > 0
-        stack.wait_for(suppressed, PATIENCE, "suppressed messages")
-
-        def accounted():
-            seen = sum(figure(host, "qemu_trace_events_total", vm=worker.name, event=event)
-                       for event in ("virtio_blk_handle_read", "virtio_blk_req_complete"))
-            return seen + dropped(host, worker.name)
-        stack.wait_for(lambda: accounted() == 2 * done, PATIENCE, f"{2 * done} events to be counted, or counted as lost, instead of {accounted()}")
+        check_accounted(stack, host, worker, 2000)
         stack.end(host.process)
     journald.stop()
 
@@ -202,6 +197,8 @@ def why_not(build):
         return "rsyslogd is not installed"
     if not os.access(JOURNALD, os.X_OK) or not shutil.which("journalctl"):
         return "journald and journalctl are not installed"
+    if " cgroup2 " not in pathlib.Path("/proc/mounts").read_text():
+        return "no control groups of version 2 are mounted"
     return enter_own_namespace()
 
 
@@ -213,16 +210,13 @@ def main():
     if reason:
         print(reason)
         sys.exit(77)
-    parts = (check_files, check_journal)
     try:
         with Stack(pathlib.Path(sys.argv[1]).resolve()) as stack:
             workers = [Worker(stack, name, build) for name in ("web1", "web2")]
-            check_errors(stack, build, workers[0])
-            for part in parts:
+            for part in (check_errors, check_rate_limit, check_repetitions, check_journals_rate_limit):
+                part(stack, build, workers[0])
+            for part in (check_files, check_journal):
                 part(stack, build, workers)
-            check_rate_limit(stack, build, workers[0])
-            check_repetitions(stack, build, workers[0])
-            check_journals_rate_limit(stack, build, workers[0])
     except (Failure, RuntimeError) as failure:
         sys.exit(f"FAILED: {failure}")
     print(f"{build.label}: all figures as the guests' work, by rsyslogd and by journald")
