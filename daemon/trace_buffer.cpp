@@ -86,6 +86,10 @@ Result<UniqueFd> open_pipe(const std::string& directory) {
 
 Result<void> set_up(TraceBuffer& buffer) {
   const auto& directory = buffer.directory;
+  // While it is open nobody can take the instance for one that a killed qemond left behind.
+  auto pipe = open_pipe(directory);
+  if (!pipe) return pipe.error();
+  buffer.pipe = std::move(*pipe);
   const auto processors = static_cast<std::uint64_t>(std::max(::sysconf(_SC_NPROCESSORS_CONF), 1L));
   const auto kib = std::clamp(all_rings_kib / processors, ring_kib_min, ring_kib_max);
   // Less memory is no reason to do without: what does not fit is counted as lost.
@@ -94,9 +98,6 @@ Result<void> set_up(TraceBuffer& buffer) {
   buffer.clock = chosen_clock(directory);
   for (const auto option : options)  // Not every kernel has each of them.
     std::ignore = write_text(directory + "/trace_options", option);
-  auto pipe = open_pipe(directory);
-  if (!pipe) return pipe.error();
-  buffer.pipe = std::move(*pipe);
   return write_text(directory + "/options/copy_trace_marker", "1");
 }
 
