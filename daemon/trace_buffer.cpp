@@ -40,7 +40,7 @@ constexpr std::array<std::string_view, 13> options{
 
 constexpr std::string_view cure =
     "run qemond as root, or give its service CAP_DAC_OVERRIDE and "
-    "ReadWritePaths=/sys/kernel/tracing";
+    "ReadWritePaths=/sys/kernel/tracing/instances (examples/ftrace.conf)";
 
 Result<void> write_text(const std::string& path, std::string_view text) {
   const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
