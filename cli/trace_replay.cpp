@@ -2,18 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <span>
 #include <system_error>
 #include <utility>
 
-#include "cli/progress.hpp"
 #include "cli/text.hpp"
 #include "exporters/bound_pack.hpp"
 #include "trace/catalog_places.hpp"
 #include "trace/exec_log_decoder.hpp"
 #include "trace/log_decoder.hpp"
-#include "trace/piece_reader.hpp"
 #include "trace/simple_decoder.hpp"
 
 namespace qemon::cli {
@@ -123,14 +119,7 @@ Result<void> TraceReplay::read(TraceInput& input, Progress& progress, std::uint6
                  (input.format() == TraceInput::Format::log ? "a log" : "a simple trace") +
                  ", but what was read before is not; replay them one by one"};
   if (!files_.empty()) engine_.on_restart();
-  auto& file = files_.emplace_back();
-  file.name = input.name();
-  file.compressed = input.compressed();
-  auto result = decode_all(input, file, progress, done);
-  // Only now, so that the bytes that a cut `simple` file left over are counted as lost.
-  decoder_->restart();
-  file.complete = result.has_value();
-  return result;
+  return decode_file(input, *decoder_, engine_, progress, done, files_.emplace_back(), notes_);
 }
 
 Result<void> TraceReplay::skip(TraceInput& input) {
@@ -142,36 +131,6 @@ Result<void> TraceReplay::skip(TraceInput& input) {
   const auto got = input.read(none);
   file.complete = got.has_value();
   if (!got) return got.error();
-  return {};
-}
-
-Result<void> TraceReplay::decode_all(TraceInput& input, ReplayedFile& file, Progress& progress,
-                                     std::uint64_t done) {
-  // What a decoder leaves of one piece goes in front of the next.
-  constexpr std::size_t room = 2 * trace::decode_bytes_max;
-  // Pipes do not tell how much there is to come.
-  const auto mode =
-      input.file_bytes() ? trace::PieceReader::Mode::ahead : trace::PieceReader::Mode::in_turn;
-  trace::PieceReader pieces(input, mode, room);
-  std::string rest;
-  while (true) {
-    const auto piece = pieces.next();
-    if (!piece) return piece.error();
-    if (piece->empty()) break;
-    file.bytes += piece->size();
-    char* const begin = piece->data() - rest.size();
-    std::memcpy(begin, rest.data(), rest.size());
-    const std::string_view bytes(begin, rest.size() + piece->size());
-    const auto used = decoder_->decode(bytes, engine_);
-    rest = bytes.substr(used);
-    if (simple_ != nullptr && !simple_->problem().empty())
-      return Error{input.name() + ": " + simple_->problem()};
-    progress.show(done + pieces.file_bytes_read());
-  }
-  // Arguments that were cut would be wrong, and QEMU ends each line when it writes it.
-  if (!rest.empty())
-    notes_.push_back(file.name + ": ends within a record, which is not counted (the last " +
-                     counted(rest.size(), "byte") + ")");
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "cli/decode_file.hpp"
 #include "exporters/engine.hpp"
 #include "exporters/pack.hpp"
 #include "trace/catalog.hpp"
@@ -20,16 +21,6 @@ class SimpleDecoder;
 }
 
 namespace qemon::cli {
-
-class Progress;
-
-/// One file as it was replayed.
-struct ReplayedFile {
-  std::string name;
-  bool compressed = false;
-  std::uint64_t bytes = 0;  ///< Of trace, which is more than the file has if that is compressed.
-  bool complete = false;    ///< Read to its end.
-};
 
 /// Files are one trace, in the order in which they are read: a log that was rotated. What was in
 /// flight at the end of one is void at the beginning of the next. Memory does not grow with them.
@@ -59,7 +50,7 @@ class TraceReplay {
   [[nodiscard]] const std::string& format() const { return format_; }
   /// Where the catalog is from; empty if there is none.
   [[nodiscard]] const std::string& catalog_path() const { return catalog_path_; }
-  [[nodiscard]] const std::vector<ReplayedFile>& files() const { return files_; }
+  [[nodiscard]] const std::vector<DecodedFile>& files() const { return files_; }
   [[nodiscard]] const trace::EventTable& events() const { return events_; }
   [[nodiscard]] const Packs& packs() const { return packs_; }
   /// Not const, since showing heat maps settles what they show.
@@ -79,8 +70,6 @@ class TraceReplay {
  private:
   [[nodiscard]] Result<void> load_catalog(trace::TraceInput::Format format);
   void note_left_out();
-  [[nodiscard]] Result<void> decode_all(trace::TraceInput& input, ReplayedFile& file,
-                                        Progress& progress, std::uint64_t done);
 
   Packs packs_;
   std::string catalog_path_;
@@ -91,7 +80,7 @@ class TraceReplay {
   exporters::Engine engine_{events_};
   std::unique_ptr<trace::Decoder> decoder_;
   trace::SimpleDecoder* simple_ = nullptr;  // decoder_, if it is one.
-  std::vector<ReplayedFile> files_;
+  std::vector<DecodedFile> files_;
   std::vector<std::string> notes_;
   std::vector<std::string> pack_mistakes_;
 };

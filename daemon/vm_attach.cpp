@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "daemon/plugin_level.hpp"
 #include "daemon/qemu_process.hpp"
 #include "daemon/vm.hpp"
 #include "qmp/error.hpp"
@@ -83,7 +84,7 @@ asio::awaitable<void> Vm::end_process() {
   process_.reset();
   events_.use_catalog(nullptr);
   catalog_ = {};
-  collectors_.begin_process({});
+  collectors_.begin_process({}, {});
   write_journal_or_warn();
 }
 
@@ -109,7 +110,14 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
   remove_left_sources(name());
   const bool is_journaled = is_journaled_process();
   if (is_journaled) router_->left_behind(journaled_->trace);
-  collectors_.begin_process(is_journaled ? journaled_->collecting : JournaledCollecting());
+  std::string plugin_path;
+  if (is_plugin_file_) {
+    plugin_path = config_.file->path;
+  } else if (process_) {
+    plugin_path = plugin_figures_path(process_->arguments).value_or("");
+  }
+  collectors_.begin_process(is_journaled ? journaled_->collecting : JournaledCollecting(),
+                            std::move(plugin_path));
 }
 
 /// Reads the states of all events. Differences to what we believe of the same process

@@ -17,6 +17,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
   nlohmann-json3-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libcli11-dev libacl1-dev libsystemd-dev libssl-dev libyaml-cpp-dev zlib1g-dev
+  libelf-dev libpng-dev
 )
 demo_packages=(qemu-system-x86 binutils curl)
 test_packages=(
