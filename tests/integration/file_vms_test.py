@@ -85,6 +85,8 @@ def execution_logs(test):
     test.expect(host, 'qemu_exec_log_page_total{vm="blocks",page="0x401000"}', executed)
     test.expect(host, 'qemu_exec_log_register_dumps_total{vm="dumps"}', dumps)
     check("what it is", (test.vm(host, "blocks")["trace"]["backend"], test.vm(host, "blocks")["trace"]["how"]), ("exec-log", "as its beginning shows"))
+    map_of_vm = json.loads(host.qemon("-o", "json", "heatmap", "--vm", "blocks"))
+    check("samples of the heat map", map_of_vm["samples"], executed)
     # Another program writes the same file anew: what it does comes on top.
     test.run("-d", "exec,nochain", "-D", test.path("blocks.log"))
     test.expect(host, 'qemu_exec_log_blocks_total{vm="blocks"}', 2 * executed)
