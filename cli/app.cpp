@@ -39,6 +39,7 @@ constexpr const char* examples =
     "  qemon mark \"cache dropped\" --vm web1    note this moment, for graphs\n"
     "  qemon vm release web1 --for 60s         let another program use the monitor\n"
     "  qemon replay trace.log --pack block     what a finished trace tells, without qemond\n"
+    "  qemon follow /tmp/prog.log              the same while it is written\n"
     "  qemon heatmap exec.log --elf vmlinux    which guest code ran, page by page\n"
     "  qemon vm list --output json             for programs; table output may change\n"
     "\n"
@@ -175,6 +176,7 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   add_vm_commands(app, invocation);
   add_event_commands(app, invocation);
   add_replay_command(app, invocation);
+  add_follow_command(app, invocation);
   add_heatmap_command(app, invocation);
   add_pack_commands(app, invocation);
   add_lease_commands(app, invocation);

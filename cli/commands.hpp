@@ -98,6 +98,7 @@ void add_event_commands(CLI::App& app, Invocation& invocation);
 /// Below `event`.
 void add_event_cost_command(CLI::App& event, Invocation& invocation);
 void add_replay_command(CLI::App& app, Invocation& invocation);
+void add_follow_command(CLI::App& app, Invocation& invocation);
 void add_heatmap_command(CLI::App& app, Invocation& invocation);
 void add_pack_commands(CLI::App& app, Invocation& invocation);
 void add_lease_commands(CLI::App& app, Invocation& invocation);

@@ -224,8 +224,10 @@ void add_heatmap_command(CLI::App& app, Invocation& invocation) {
   heatmap->add_option("--png", options->png, "Draw the map into this file as well, as PNG")
       ->type_name("FILE")
       ->check(not_empty());
-  heatmap->add_flag("--watch", options->watch,
-                    "Draw the map of a VM anew every second, until Ctrl-C");
+  heatmap
+      ->add_flag("--watch", options->watch, "Draw the map of a VM anew every second, until Ctrl-C")
+      ->excludes("--svg")
+      ->excludes("--png");
   heatmap->footer(
       "Examples:\n"
       "  qemu-x86_64 -d exec,nochain -D exec.log ./a.out; qemon heatmap exec.log --elf a.out\n"

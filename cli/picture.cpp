@@ -130,8 +130,8 @@ Result<void> write_png(const Picture& picture, const std::string& path) {
   if (file == nullptr) return system_error(errno, path);
   const bool written =
       png_image_write_to_stdio(&image, file, 0, canvas.data(), canvas.width() * 3, nullptr) != 0;
-  const int number = errno;
   const bool closed = std::fclose(file) == 0;
+  const int number = errno;
   if (!written) return Error{path + ": " + image.message};
   if (!closed) return system_error(number, path);
   return {};

@@ -118,11 +118,24 @@ const Json* find_named(const Json& list, std::string_view name) {
   return found == list.end() ? nullptr : &*found;
 }
 
-/// What the pack tcg has; empty if it has nothing.
-Result<ExecutionProfile> profile_of_pack(const Json& answer, const std::string& vm,
-                                         std::uint64_t page_bytes) {
+/// Metrics of packs that tell what was executed.
+struct PackSource {
+  std::string_view pages, counters;
+  std::string_view sample, sample_of;
+};
+constexpr std::array<PackSource, 3> pack_sources{
+    {{"qemu_tcg_executed_page_total", "qemu_tcg_hot_pc", "record",
+      " of exec_tb, counted by the pack tcg"},
+     {"qemu_exec_log_page_total", "qemu_exec_log_hot_pc", "line",
+      " of -d exec, counted by the pack exec-log"},
+     {"qemu_exec_log_dump_page_total", "qemu_exec_log_dump_hot_pc", "register dump",
+      " of -d cpu, counted by the pack exec-log"}}};
+
+/// What a pack has; empty if it has nothing.
+Result<ExecutionProfile> profile_of_pack(const Json& answer, const PackSource& source,
+                                         const std::string& vm, std::uint64_t page_bytes) {
   ExecutionProfile profile;
-  const Json* const heat = find_named(array_at(answer, "heatmaps"), "qemu_tcg_executed_page_total");
+  const Json* const heat = find_named(array_at(answer, "heatmaps"), source.pages);
   if (heat == nullptr) return profile;
   const std::uint64_t range_bytes = count_at(*heat, "range_bytes");
   if (page_bytes < range_bytes)
@@ -141,9 +154,9 @@ Result<ExecutionProfile> profile_of_pack(const Json& answer, const std::string& 
   profile.beyond_pages += count_at(*heat, "other");
   profile.samples += count_at(*heat, "other");
   profile.kind = "pack";
-  profile.sample = "record";
-  profile.sample_of = " of exec_tb, counted by the pack tcg";
-  if (const Json* const top = find_named(array_at(answer, "top"), "qemu_tcg_hot_pc")) {
+  profile.sample = source.sample;
+  profile.sample_of = source.sample_of;
+  if (const Json* const top = find_named(array_at(answer, "top"), source.counters)) {
     for (const Json& value : array_at(*top, "values"))
       profile.counters.push_back(
           {count_at(value, "value"), count_at(value, "count"), count_at(value, "error")});
@@ -219,8 +232,9 @@ Result<ReadProfile> profile_of_vm(const ControlClient& client, const std::string
     profile.add(std::move(*blocks));
     profile.finish(beyond, read.profile);
   }
-  if (read.profile.empty()) {
-    auto profile = profile_of_pack(*answer, vm, page_bytes);
+  for (const auto& source : pack_sources) {
+    if (!read.profile.empty()) break;
+    auto profile = profile_of_pack(*answer, source, vm, page_bytes);
     if (!profile) return profile.error();
     read.profile = std::move(*profile);
   }

@@ -26,7 +26,8 @@ struct ReadProfile {
 [[nodiscard]] Result<ReadProfile> profile_of_file(const std::string& path, std::uint64_t page_bytes,
                                                   std::ostream* terminal);
 
-/// Of a VM that qemond watches: the blocks that its TCG plugin counts, else what the pack tcg has.
+/// Of a VM that qemond watches: the blocks that its TCG plugin counts, else what the packs tcg
+/// and exec-log have.
 [[nodiscard]] Result<ReadProfile> profile_of_vm(const ControlClient& client, const std::string& vm,
                                                 std::uint64_t page_bytes);
 

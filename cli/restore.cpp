@@ -14,6 +14,7 @@
 #include "cli/text.hpp"
 #include "daemon/journal.hpp"
 #include "daemon/put_back.hpp"
+#include "daemon/trace_buffer.hpp"
 
 namespace qemon::cli {
 
@@ -102,6 +103,7 @@ void restore_by_journal(const Invocation& invocation, CommandContext& context) {
     }
   }
   put_all_back(all, invocation.runtime_directory + "/trace");
+  for (const auto& each : all) daemon::remove_left_trace_instances(each->entry.vm);
   Json answer;
   answer["vms"] = Json::array();
   for (const auto& each : all) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@
 #include "trace/catalog.hpp"
 #include "trace/decoder.hpp"
 #include "trace/event_table.hpp"
+#include "trace/trace_feed.hpp"
+#include "trace/trace_format.hpp"
 #include "trace/trace_input.hpp"
 
 namespace qemon::trace {
@@ -43,6 +46,15 @@ class TraceReplay {
   /// counted. `done`: bytes of earlier files, for the progress.
   [[nodiscard]] Result<void> read(trace::TraceInput& input, Progress& progress, std::uint64_t done);
 
+  /// Instead of prepare() and read(): follows one file while it is written, reading at each pump().
+  /// Restarts of the file void what is in flight.
+  [[nodiscard]] Result<void> follow(const std::string& path, trace::TraceFormat format,
+                                    trace::FileTailOptions::Start start);
+  /// Reads what has been written since, at most a megabyte or so. True if more is waiting.
+  bool pump(std::span<char> buffer);
+  /// Why the followed file cannot be read at the moment; empty if it can.
+  [[nodiscard]] const std::string& problem() const { return feed_->problem(); }
+
   /// The same for a file without a byte of trace, for which nothing needs to be prepared.
   [[nodiscard]] Result<void> skip(trace::TraceInput& input);
 
@@ -68,7 +80,9 @@ class TraceReplay {
   [[nodiscard]] const std::vector<std::string>& pack_mistakes() const { return pack_mistakes_; }
 
  private:
-  [[nodiscard]] Result<void> load_catalog(trace::TraceInput::Format format);
+  [[nodiscard]] Result<void> prepare_for(trace::TraceFormat format, const std::string& name);
+  [[nodiscard]] Result<void> load_catalog(trace::TraceFormat format);
+  [[nodiscard]] bool reads_exec_log() const;
   void note_left_out();
 
   Packs packs_;
@@ -78,8 +92,9 @@ class TraceReplay {
   std::optional<trace::Catalog> catalog_;
   trace::EventTable events_;
   exporters::Engine engine_{events_};
-  std::unique_ptr<trace::Decoder> decoder_;
-  trace::SimpleDecoder* simple_ = nullptr;  // decoder_, if it is one.
+  std::unique_ptr<trace::Decoder> decoder_;  // Of finished traces.
+  std::unique_ptr<trace::TraceFeed> feed_;   // Of one that is followed.
+  trace::SimpleDecoder* simple_ = nullptr;   // decoder_, if it is one.
   std::vector<DecodedFile> files_;
   std::vector<std::string> notes_;
   std::vector<std::string> pack_mistakes_;

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <utility>
 
-#include "trace/log_decoder.hpp"
 #include "trace/simple_decoder.hpp"
 
 namespace qemon::trace {
@@ -68,6 +67,13 @@ TraceFeed::TraceFeed(TraceFormat format, EventTable& events, const std::string& 
   if (format == TraceFormat::simple) simple_ = static_cast<SimpleDecoder*>(decoder_.get());
 }
 
+TraceFeed::TraceFeed(const EventTable& events, const std::string& path, LogDecoderOptions options)
+    : format_(TraceFormat::log),
+      events_(events),
+      log_options_(std::move(options)),
+      tail_(path, tail_options(TraceFormat::log, FileTailOptions::Start::end)),
+      decoder_(std::make_unique<LogDecoder>(events, log_options_)) {}
+
 TraceFeed::~TraceFeed() = default;
 
 bool TraceFeed::pump(std::span<char> buffer, RecordSink& sink) {
@@ -125,9 +131,9 @@ void TraceFeed::begin_stream() {
   const bool mid_line = known && before != '\n' && before != '\0';
   skipping_line_ = mid_line && format_ == TraceFormat::exec_log;
   if (mid_line && format_ == TraceFormat::log && decoder_->stats().records == 0) {
-    LogDecoderOptions options;
+    auto options = log_options_;
     options.start_mid_line = true;
-    decoder_ = std::make_unique<LogDecoder>(events_, options);
+    decoder_ = std::make_unique<LogDecoder>(events_, std::move(options));
   } else {
     decoder_->restart();
   }

@@ -9,6 +9,7 @@
 
 #include "trace/decoder.hpp"
 #include "trace/file_tail.hpp"
+#include "trace/log_decoder.hpp"
 #include "trace/trace_file.hpp"
 #include "trace/trace_format.hpp"
 
@@ -37,6 +38,8 @@ class TraceFeed {
   /// read.
   TraceFeed(TraceFormat format, EventTable& events, const std::string& path,
             FileTailOptions::Start start = FileTailOptions::Start::end);
+  /// A log that QEMU shares with other programs, followed from its end.
+  TraceFeed(const EventTable& events, const std::string& path, LogDecoderOptions options);
   ~TraceFeed();
 
   /// Reads and decodes at most a megabyte or so, using `buffer` (of twice decode_bytes_max).
@@ -63,7 +66,8 @@ class TraceFeed {
   void give_back();
 
   TraceFormat format_;
-  EventTable& events_;
+  const EventTable& events_;
+  LogDecoderOptions log_options_;
   std::optional<TraceFile> file_;
   FileTail tail_;
   std::unique_ptr<Decoder> decoder_;

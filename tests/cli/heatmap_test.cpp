@@ -263,6 +263,7 @@ TEST_F(Heatmap, RefusesWrongUsage) {
   refused({"a.log", "--vm", "web1"}, "give either a file or a VM");
   refused({"--vm", "web1", "--watch"},
           "--watch draws on a terminal, which the output is not: leave it out");
+  refused({"--vm", "web1", "--watch", "--png", "a.png"}, "--png");
   refused({"a.log", "--page", "100"},
           "--page 100: must be a power of two, for instance 4096, 64K or 2M");
   refused({"a.log", "--page", "0"}, "must be a power of two");

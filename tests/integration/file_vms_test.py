@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -84,6 +85,8 @@ def execution_logs(test):
     test.expect(host, 'qemu_exec_log_page_total{vm="blocks",page="0x401000"}', executed)
     test.expect(host, 'qemu_exec_log_register_dumps_total{vm="dumps"}', dumps)
     check("what it is", (test.vm(host, "blocks")["trace"]["backend"], test.vm(host, "blocks")["trace"]["how"]), ("exec-log", "as its beginning shows"))
+    map_of_vm = json.loads(host.qemon("-o", "json", "heatmap", "--vm", "blocks"))
+    check("samples of the heat map", map_of_vm["samples"], executed)
     # Another program writes the same file anew: what it does comes on top.
     test.run("-d", "exec,nochain", "-D", test.path("blocks.log"))
     test.expect(host, 'qemu_exec_log_blocks_total{vm="blocks"}', 2 * executed)
@@ -146,6 +149,40 @@ def plugin_figures(test):
     check("blocks", f"{LOOP}" in host.qemon("plugin", "show", "counted"), True)
 
 
+def follow_command(test):
+    """`qemon follow`: what was written is shown when the process that wrote it has ended, and while it runs."""
+    log, figures, program = test.path("followed.log"), test.path("followed.tcg"), assemble(test.folder, ENDLESS)
+    qemon = [test.stack.bin_dir / "qemon", "follow"]
+
+    def started(*arguments):
+        return subprocess.Popen([*qemon, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def ended(following, status=0):
+        out, err = following.communicate(timeout=PATIENCE)
+        check(f"exit status, after {err!r}", following.returncode, status)
+        return out, err
+    following = started(log, "--pack", "exec-log", "-o", "prometheus")
+    test.run("-d", "exec,nochain", "-D", log)
+    wait_for(lambda: log.read_text(encoding="ascii").count("\n") == ROUNDS + 2, PATIENCE, "the program to end")
+    following.send_signal(signal.SIGINT)
+    out, err = ended(following)
+    check("blocks that were read", sample(out, 'qemu_exec_log_blocks_total{vm="follow"}'), ROUNDS + 2)
+    child = subprocess.Popen([test.qemu, "-plugin", f"{test.plugin},path={figures}", program])
+    try:
+        following = started(figures, "--interval", "100ms", "--pid", str(child.pid))
+        head = following.stdout.readline().split()
+        check("head of the plugin's figures", head[1:3], ["INSTRUCTIONS", "PER"])
+        lines = [following.stdout.readline().split() for _ in range(3)]
+        check("that instructions grow", int(lines[0][2]) < int(lines[2][2]), True)
+    finally:
+        child.kill()
+        child.wait()
+    ended(following)
+    log.unlink()
+    out, err = ended(started(log, "--for", "200ms"), status=1)
+    check("of a file that does not come", err, f"qemon: {log}: is not there yet; waiting for it\nqemon: {log}: is not there yet\n")
+
+
 def simple_trace(test):
     """A QEMU whose monitor is somebody else's."""
     simple, tool = build("simple"), os.environ.get("QEMON_SIMPLETRACE", "")
@@ -174,7 +211,7 @@ def main():
         print("no qemu-x86_64 that takes plugins, or no assembler: install qemu-user and binutils")
         sys.exit(77)
     try:
-        for each in (execution_logs, trace_log, process_that_ends, plugin_figures, simple_trace):
+        for each in (execution_logs, trace_log, process_that_ends, plugin_figures, follow_command, simple_trace):
             with Stack(bin_dir) as stack:
                 each(Test(stack, qemu, plugin))
     except Failure as failure:
