@@ -152,7 +152,7 @@ asio::awaitable<void> ChildOutput::stop() {
   errors_.reset();
 }
 
-void ChildOutput::kill() {
+void ChildOutput::kill() const {
   // It only reads and writes: there is nothing that it has to put in order.
   if (pid_ > 0) ::kill(pid_, SIGKILL);
 }

@@ -44,7 +44,7 @@ class ChildOutput {
   boost::asio::awaitable<void> stop();
 
  private:
-  void kill();
+  void kill() const;
   /// True if it is gone.
   bool reap();
 

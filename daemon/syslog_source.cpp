@@ -183,8 +183,8 @@ asio::awaitable<Result<void>> JournalSource::start() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   const auto fraction = std::to_string(now.tv_nsec / 1000);
-  since_ = "--since=@" + std::to_string(now.tv_sec) + "." +
-           std::string(6 - fraction.size(), '0') + fraction;
+  since_ = "--since=@" + std::to_string(now.tv_sec) + "." + std::string(6 - fraction.size(), '0') +
+           fraction;
   auto started = run();
   if (!started) co_return wrap(started.error(), "the journal cannot be followed");
   co_return Result<void>();

@@ -1,6 +1,7 @@
 // JournalExport: turns what `journalctl --output=export` prints into lines of a shared log.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
