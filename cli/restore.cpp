@@ -13,6 +13,7 @@
 #include "cli/lease_text.hpp"
 #include "cli/text.hpp"
 #include "daemon/journal.hpp"
+#include "daemon/lttng_helper.hpp"
 #include "daemon/put_back.hpp"
 
 namespace qemon::cli {
@@ -101,6 +102,7 @@ void restore_by_journal(const Invocation& invocation, CommandContext& context) {
       all.back()->entry = std::move(entry);
     }
   }
+  if (!all.empty()) daemon::remove_left_lttng_sessions();
   put_all_back(all, invocation.runtime_directory + "/trace");
   Json answer;
   answer["vms"] = Json::array();

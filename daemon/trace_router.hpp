@@ -132,6 +132,7 @@ class TraceRouter {
   [[nodiscard]] bool uses_source() const { return choice_.has_value(); }
   boost::asio::awaitable<Result<void>> start_source();
   boost::asio::awaitable<void> stop_source(std::span<char> buffer);
+  boost::asio::awaitable<void> drop_source();
   boost::asio::awaitable<Result<void>> attach_simple(qmp::Client& client);
   boost::asio::awaitable<Result<void>> attach_log(qmp::Client& client);
   boost::asio::awaitable<Result<void>> find_log(qmp::Client& client);

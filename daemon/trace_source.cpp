@@ -1,10 +1,12 @@
 #include "daemon/trace_source.hpp"
 
+#include "daemon/lttng_source.hpp"
+
 namespace qemon::daemon {
 
 std::vector<TraceBackend> find_source_backends(const ProcessInfo& process) {
   std::vector<TraceBackend> found;
-  (void)process;
+  if (has_lttng(process)) found.push_back(TraceBackend::lttng);
   return found;
 }
 
@@ -15,6 +17,7 @@ std::unique_ptr<TraceSource> make_trace_source(TraceSourceOptions options) {
     case TraceBackend::usdt:
     case TraceBackend::ftrace:
     case TraceBackend::lttng:
+      return std::make_unique<LttngSource>(std::move(options));
     case TraceBackend::syslog:
       break;
   }

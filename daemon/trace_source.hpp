@@ -42,6 +42,9 @@ class TraceSource {
   /// Reads what has come since, at most a megabyte or so, and never waits. True if more is waiting.
   /// `buffer` (of twice trace::decode_bytes_max) is shared by all VMs and free to use meanwhile.
   virtual bool pump(std::span<char> buffer, trace::RecordSink& sink) = 0;
+  /// True if it will never make records again, though nobody stopped it; then another one is to be
+  /// started in its place.
+  [[nodiscard]] virtual bool has_ended() const { return false; }
   /// Dropped events are counted in `decoder.dropped_events`, and told to the sink where they are
   /// missing.
   [[nodiscard]] virtual trace::FeedTotals totals() const = 0;
@@ -61,7 +64,7 @@ struct TraceSourceOptions {
   std::string vm;  ///< Name of the VM, for what is made on the host.
   BackendChoice choice;
   ProcessInfo process;
-  const trace::EventTable& events;  ///< With the catalog of the process, if there is one.
+  trace::EventTable& events;  ///< With the catalog of the process, if there is one.
 };
 
 /// Backends of a running QEMU whose records can be had without a file: what is seen of it from
