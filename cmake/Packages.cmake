@@ -15,6 +15,9 @@ set(CPACK_COMPONENTS_ALL qemon)
 if(QEMON_HAS_DASHBOARDS)
   list(APPEND CPACK_COMPONENTS_ALL qemon-grafana)
 endif()
+if(TARGET qemon-lttng)
+  list(APPEND CPACK_COMPONENTS_ALL qemon-lttng)
+endif()
 set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
@@ -28,7 +31,7 @@ set(CPACK_DEBIAN_QEMON_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_QEMON_PACKAGE_SHLIBDEPS ON)
 # Beside the libraries: what the maintainer scripts need.
 set(CPACK_DEBIAN_QEMON_PACKAGE_DEPENDS "init-system-helpers (>= 1.54~), systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles")
-set(CPACK_DEBIAN_QEMON_PACKAGE_SUGGESTS "prometheus, qemon-grafana, qemu-system")
+set(CPACK_DEBIAN_QEMON_PACKAGE_SUGGESTS "prometheus, qemon-grafana, qemon-lttng, qemu-system")
 set(CPACK_DEBIAN_QEMON_DESCRIPTION "live monitor for QEMU virtual machines
 qemond attaches to the monitors of running QEMU virtual machines, switches
 QEMU's own trace events on and off while the guests run, follows the traces
@@ -51,4 +54,13 @@ set(CPACK_DEBIAN_QEMON-GRAFANA_DESCRIPTION "dashboards and alerting rules for QE
 Dashboards for Grafana, with the files that provision them, and recording
 and alerting rules for Prometheus, of the metrics that qemond serves about
 running QEMU virtual machines. They can be on another host than qemond.")
+
+set(CPACK_DEBIAN_QEMON-LTTNG_PACKAGE_NAME qemon-lttng)
+set(CPACK_DEBIAN_QEMON-LTTNG_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_QEMON-LTTNG_PACKAGE_SHLIBDEPS ON)
+# It is started by the qemond of the same build alone, and finds the daemons of lttng-tools running.
+set(CPACK_DEBIAN_QEMON-LTTNG_PACKAGE_DEPENDS "qemon (= ${QEMON_PACKAGE_VERSION}-1), lttng-tools")
+set(CPACK_DEBIAN_QEMON-LTTNG_DESCRIPTION "live monitor for QEMU virtual machines, records by LTTng
+With this program qemond follows the trace events of QEMU virtual machines
+whose QEMU has the trace backend ust, by live sessions of LTTng.")
 include(CPack)
