@@ -52,10 +52,17 @@ std::string session_name(const LiveSessionOptions& options) {
   return name + "-" + std::to_string(options.pid) + "-" + std::to_string(::getpid());
 }
 
-/// Returns when it is gone, or after a while. Without waiting, lttng-sessiond would complain in its
+/// Removes a session and, as far as lttng-relayd allows it, what that has on its disk of it.
+/// Returns when it is gone, or after a while: without waiting, lttng-sessiond would complain in its
 /// log of a client that left.
-int destroy_session(const std::string& name) {
+int remove_session(const std::string& name) {
   constexpr int patience_ms = 5000;
+  if (lttng_stop_tracing_no_wait(name.c_str()) == 0) {
+    lttng_clear_handle* clearing = nullptr;
+    if (lttng_clear_session(name.c_str(), &clearing) == LTTNG_OK)
+      lttng_clear_handle_wait_for_completion(clearing, patience_ms);
+    lttng_clear_handle_destroy(clearing);
+  }
   lttng_destruction_handle* destruction = nullptr;
   const auto code = lttng_destroy_session_ext(name.c_str(), &destruction);
   if (code == LTTNG_OK) lttng_destruction_handle_wait_for_completion(destruction, patience_ms);
@@ -74,10 +81,15 @@ std::optional<pid_t> maker(std::string_view name) {
   return pid;
 }
 
+/// Whether it is one of ours that works; one that is dead and not reaped yet does not.
 bool is_alive(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
-  std::string name;
-  return std::getline(file, name) && name == program;
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  const std::string name = "(" + std::string(program) + ") ";
+  const auto place = line.find(name);
+  const char state = place == std::string::npos ? 'X' : line.substr(place + name.size(), 1)[0];
+  return state != 'X' && state != 'Z';
 }
 
 Result<void> find_process(pid_t pid) {
@@ -149,7 +161,7 @@ LiveSession::LiveSession(LiveSession&& other) noexcept
       exists_(std::exchange(other.exists_, false)) {}
 
 LiveSession::~LiveSession() {
-  if (exists_) destroy_session(name_);
+  if (exists_) remove_session(name_);
   if (handle_ != nullptr) lttng_destroy_handle(handle_);
 }
 
@@ -197,7 +209,7 @@ Result<int> LiveSession::remove_left_behind() {
   for (int i = 0; i < count; ++i) {
     const auto pid = maker(sessions[i].name);
     if (!pid || is_alive(*pid)) continue;
-    if (destroy_session(sessions[i].name) == 0) ++removed;
+    if (remove_session(sessions[i].name) == 0) ++removed;
   }
   return removed;
 }
@@ -229,17 +241,8 @@ Result<void> LiveSession::disable_all() {
 }
 
 Result<void> LiveSession::destroy() {
-  // lttng-relayd keeps what it wrote when a session ends. It may be told not to allow this.
-  if (lttng_stop_tracing_no_wait(name_.c_str()) == 0) {
-    lttng_clear_handle* clearing = nullptr;
-    if (lttng_clear_session(name_.c_str(), &clearing) == LTTNG_OK) {
-      constexpr int patience_ms = 2000;
-      lttng_clear_handle_wait_for_completion(clearing, patience_ms);
-    }
-    lttng_clear_handle_destroy(clearing);
-  }
   exists_ = false;
-  if (const int code = destroy_session(name_); code != 0)
+  if (const int code = remove_session(name_); code != 0)
     return lttng_error(code, "session " + name_ + " cannot be destroyed");
   return {};
 }

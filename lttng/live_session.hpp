@@ -49,8 +49,7 @@ class LiveSession {
   [[nodiscard]] Result<void> enable(const std::string& event);
   [[nodiscard]] Result<void> disable(const std::string& event);
   [[nodiscard]] Result<void> disable_all();
-  /// What was written to lttng-relayd's disk goes, as far as it allows that, and the session with
-  /// it.
+  /// What lttng-relayd wrote to its disk goes too, unless it was told not to allow that.
   [[nodiscard]] Result<void> destroy();
 
  private:

@@ -77,8 +77,10 @@ class LttngWorld:
 
     @staticmethod
     def _lttng(*arguments):
-        return subprocess.run(["lttng", "--no-sessiond", "--mi", "xml", *arguments], capture_output=True, text=True, timeout=PATIENCE,
-                              check=True).stdout
+        done = subprocess.run(["lttng", "--no-sessiond", "--mi", "xml", *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        if done.returncode != 0:
+            raise Failure(f"lttng {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
 
     def sessions(self):
         """Their names."""
@@ -123,9 +125,9 @@ class LttngWorld:
                     pids.append(int(task.name))
         return pids
 
-    def written_bytes(self):
-        """What lttng-relayd has on its disk."""
-        return sum(file.stat().st_size for file in self.traces.rglob("*") if file.is_file())
+    def written(self):
+        """What lttng-relayd has on its disk: {file: bytes}."""
+        return {str(file.relative_to(self.traces)): file.stat().st_size for file in self.traces.rglob("*") if file.is_file()}
 
 
 def helper_of(qemond):
@@ -141,4 +143,4 @@ def helper_of(qemond):
 
 
 def status_of(host, vm):
-    return next(one for one in json.loads(host.qemon("--output", "json", "status"))["vms"] if one["vm"] == vm)
+    return next(one for one in json.loads(host.qemon("--output", "json", "status"))["vms"] if one["name"] == vm)
