@@ -41,6 +41,14 @@ Error no_session_daemon() {
       ": start the service lttng-sessiond, and make the user a member of the group tracing"};
 }
 
+Error session_error(int code, std::string_view what, const RelayAddress& relay) {
+  const int number = code < 0 ? -code : code;
+  if (number != LTTNG_ERR_RELAYD_CONNECT_FAIL) return lttng_error(code, what);
+  return Error{"no lttng-relayd answers at " + relay.host + ": start one that listens on ports " +
+               std::to_string(relay.control_port) + ", " + std::to_string(relay.data_port) +
+               " and " + std::to_string(relay.live_port)};
+}
+
 /// "qemon-VM-QEMUPID-OURPID". LTTng takes any name without a slash; what is unusual is replaced.
 std::string session_name(const LiveSessionOptions& options) {
   std::string name(prefix);
@@ -145,7 +153,7 @@ Result<void> make_channel(lttng_handle* handle, const LiveSessionOptions& option
   channel->attr.tracefile_size =
       std::max(options.disk_bytes / cpus / files, 2 * options.subbuffer_bytes);
   const int code = lttng_enable_channel(handle, channel.get());
-  if (code < 0) return lttng_error(code, "its channel cannot be made");
+  if (code < 0) return session_error(code, "its channel cannot be made", options.relay);
   return {};
 }
 
@@ -178,7 +186,7 @@ Result<LiveSession> LiveSession::create(const LiveSessionOptions& options) {
                  &lttng_session_descriptor_destroy);
   if (!descriptor) return Error{"not an address of lttng-relayd: " + control};
   if (const auto code = lttng_create_session_ext(descriptor.get()); code != LTTNG_OK)
-    return lttng_error(code, "a session cannot be made at lttng-relayd " + control);
+    return session_error(code, "a session cannot be made", relay);
   lttng_domain domain{};
   domain.type = LTTNG_DOMAIN_UST;
   domain.buf_type = LTTNG_BUFFER_PER_UID;
@@ -191,7 +199,7 @@ Result<void> LiveSession::set_up(const LiveSessionOptions& options) {
   if (auto made = make_channel(handle_, options); !made) return made;
   if (auto tracked = track(name_, options.pid); !tracked) return tracked;
   if (const int code = lttng_start_tracing(name_.c_str()); code < 0)
-    return lttng_error(code, "session " + name_ + " cannot be started");
+    return session_error(code, "session " + name_ + " cannot be started", options.relay);
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   url_ = "net://" + options.relay.host + ":" + std::to_string(options.relay.live_port) + "/host/" +

@@ -68,22 +68,22 @@ def dropped(host, vm):
 
 def without_daemons(stack, host, lttng):
     """What is missing is said, with its cure."""
-    for cure, start in (("start the service lttng-sessiond", lttng.start_session_daemon), ("lttng-relayd", lttng.start_relay)):
-        try:
-            host.qemon("event", "on", READ, "--vm", "web1")
-        except Failure as failure:
-            if cure not in str(failure):
-                raise
-        else:
-            raise Failure(f"an event could be switched on without {cure}")
+    for cure, start in (("start the service lttng-sessiond", lttng.start_session_daemon), ("no lttng-relayd answers at 127.0.0.1: start one", lttng.start_relay)):
+        def says_so(cure=cure):
+            try:
+                host.qemon("event", "on", READ, "--vm", "web1")
+            except Failure as failure:
+                return cure in str(failure)
+            raise RuntimeError(f"an event could be switched on without {cure}")
+        # QEMU registers with an lttng-sessiond that is started after it, in a while.
+        stack.wait_for(says_so, PATIENCE, f"qemon to say {cure}")
         check("sessions", lttng.sessions() if lttng.session_daemon else [], [])
         start()
 
 
 def counts_exactly(stack, host, workers, lttng):
     first, second = workers
-    # QEMU registers with an lttng-sessiond that is started after it.
-    stack.wait_for(lambda: host.qemon("pack", "on", PACK, "--vm", "web1"), PATIENCE, "the pack to go on")
+    host.qemon("pack", "on", PACK, "--vm", "web1")
     session = lttng.session()
     check("the session's name", bool(re.fullmatch(rf"qemon-web1-{first.vm.process.pid}-{helper_of(host)}", session)), True)
     check("events of the session", lttng.enabled(session), sorted(f"qemu:{event}" for event in (READ, WRITE, COMPLETE)))
@@ -173,6 +173,13 @@ def takes_up_again(stack, host, worker, lttng):
     before = sum_of_events(host, worker.name, WRITE)
     worker.work(write=40)
     stack.wait_for(lambda: sum_of_events(host, worker.name, WRITE) == before + 40, PATIENCE, "records of the other session")
+    # And so when its helper is gone.
+    lost = lttng.session()
+    os.kill(helper_of(host), signal.SIGKILL)
+    stack.wait_for(lambda: lost not in lttng.sessions() and len(lttng.enabled(lttng.session())) == 3, PATIENCE, "a session instead of that of a killed helper")
+    before = sum_of_events(host, worker.name, WRITE)
+    worker.work(write=60)
+    stack.wait_for(lambda: sum_of_events(host, worker.name, WRITE) == before + 60, PATIENCE, "records of the third session")
     return session
 
 

@@ -1,7 +1,7 @@
 """LTTng for tests: a session daemon and a relay daemon that nothing outside the test sees or can disturb.
 
 Both have ports and sockets with fixed names, so a test that calls enter() first is started again in namespaces of its own, with a network that is
-loopback alone and an empty /run/lttng.
+loopback alone, and with an empty /run/lttng and /dev/shm.
 """
 import contextlib
 import fcntl
@@ -40,8 +40,10 @@ def enter():
     """Returns within the namespaces."""
     if _INSIDE not in os.environ:
         os.execvpe("unshare", [*_unshare(), sys.executable, *sys.argv], {**os.environ, _INSIDE: "1"})
-    os.makedirs("/run/lttng", exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "none", "/run/lttng"], check=True)
+    # Sockets; and what a session daemon wakes the processes by that wait for it.
+    for folder in ("/run/lttng", "/dev/shm"):
+        os.makedirs(folder, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         up, get_flags, set_flags = 1, 0x8913, 0x8914  # IFF_UP, SIOCGIFFLAGS, SIOCSIFFLAGS
         request = struct.pack("16sh14x", b"lo", 0)
@@ -59,11 +61,11 @@ class LttngWorld:
         self.session_daemon = self.relay = None
 
     def start_session_daemon(self):
-        self.session_daemon = self._start("lttng-sessiond", "--no-kernel")
+        self.session_daemon = self._start("lttng-sessiond", "--no-kernel", "--group", "root")
         self.stack.wait_for(lambda: self._lttng("list"), PATIENCE, "lttng-sessiond to answer")
 
     def start_relay(self):
-        self.relay = self._start("lttng-relayd", "--output", self.traces, "--control-port", "tcp://127.0.0.1:5342", "--data-port",
+        self.relay = self._start("lttng-relayd", "--group", "root", "--output", self.traces, "--control-port", "tcp://127.0.0.1:5342", "--data-port",
                                  "tcp://127.0.0.1:5343", "--live-port", "tcp://127.0.0.1:5344")
         self.stack.wait_for(lambda: len(self.relay.listening_ports()) == 3, PATIENCE, "lttng-relayd to listen")
 
@@ -97,6 +99,10 @@ class LttngWorld:
         """The names of the events that are on."""
         events = self._elements(self._lttng("list", session), "event")
         return sorted(event.find("{*}name").text for event in events if event.find("{*}enabled").text == "true")
+
+    def switch(self, session, event, on):
+        """By hand, behind qemond's back."""
+        self._lttng("enable-event" if on else "disable-event", "--userspace", "--session", session, "--channel", "qemon", f"qemu:{event}")
 
     def discarded(self, session):
         """Records that did not fit the buffers, as lttng-sessiond has them."""
