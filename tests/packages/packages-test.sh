@@ -89,6 +89,9 @@ files_are_in_place() {
     same "of qemon-grafana" '' "$(paths_of "$other" | grep -E '^/etc|/bin/' || true)"
     same "dashboards" "$(ls grafana/dashboards | wc -l)" "$(paths_of "$other" | grep -c '/dashboards/.*\.json$')"
   done
+  for other in "$folder"/qemon-lttng_*.deb; do
+    [[ ! -e $other ]] || same "of qemon-lttng" /usr/lib/qemon/qemon-lttng "$(paths_of "$other" | grep -E '^/usr/(lib|bin)/.*[^/]$' | grep -vx '/usr/lib/qemon')"
+  done
 }
 
 has_conffiles() {
@@ -109,6 +112,7 @@ depends_on_libraries() {
   for name in libc6 libstdc++6 libsystemd0 libacl1 libspdlog; do
     grep -q "$name" <<<"$depends" || { echo "no $name in: $depends"; exit 1; }
   done
+  same "what only qemon-lttng needs" '' "$(grep -oE 'lttng|babeltrace' <<<"$depends" || true)"
 }
 
 programs_run() {
