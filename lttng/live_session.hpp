@@ -24,7 +24,9 @@ struct LiveSessionOptions {
   std::string vm;
   pid_t pid = 0;  ///< Of QEMU.
   RelayAddress relay;
-  std::uint64_t disk_bytes = 64ULL << 20;   ///< Most that lttng-relayd keeps of it.
+  /// Most that lttng-relayd keeps of it. A flood fills this in seconds; until then it costs its
+  /// event the budget.
+  std::uint64_t disk_bytes = 256ULL << 20;
   std::uint64_t subbuffer_bytes = 1 << 18;  ///< Of each of a CPU's buffers; a power of two.
 };
 

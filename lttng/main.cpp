@@ -57,14 +57,23 @@ std::int64_t monotonic_ns() {
 }
 
 /// Waits until everything that was recorded until now is written.
-bool read_all(const LiveReader& reader, const std::atomic<bool>& over) {
+Result<void> read_all(const LiveReader& reader, const std::atomic<bool>& over) {
+  constexpr auto silence_max = 5s;
+  constexpr auto patience = 8s;  // Less than that of qemond.
   const auto now = monotonic_ns();
-  const auto deadline = Clock::now() + 5s;
-  while (reader.read_until_ns() < now) {
-    if (over || Clock::now() > deadline) return false;
+  const auto began = Clock::now();
+  auto moved = began;
+  for (auto read = reader.read_until_ns(); read < now;) {
+    if (over) return Error{"the session is over"};
+    if (Clock::now() - moved > silence_max) return Error{"lttng-relayd does not answer"};
+    if (Clock::now() - began > patience)
+      return Error{"more is recorded than can be read: reading is " +
+                   std::to_string((now - read) / 1'000'000) + " ms behind"};
     std::this_thread::sleep_for(5ms);
+    const auto before = std::exchange(read, reader.read_until_ns());
+    if (read != before) moved = Clock::now();
   }
-  return true;
+  return {};
 }
 
 std::vector<std::string> words_of(std::string_view line) {
@@ -119,16 +128,13 @@ int follow(const LiveSessionOptions& options) {
   say("ready");
   for (std::string line; std::getline(std::cin, line);) {
     const auto words = words_of(line);
-    if (words == std::vector<std::string>{"read"}) {
-      say(read_all(reader, over) ? "ok" : "failed: lttng-relayd does not answer");
-      continue;
-    }
-    const auto done = obey(words, *session, wanted);
+    const bool is_read = words.size() == 1 && words[0] == "read";
+    const auto done = is_read ? read_all(reader, over) : obey(words, *session, wanted);
     say(done ? "ok" : "failed: " + done.error().detail);
   }
   // Nobody waits for us any more: whatever does not answer now shall not keep us.
   ::alarm(patience_at_end_seconds);
-  const bool complete = session->disable_all() && read_all(reader, over);
+  const bool complete = session->disable_all().has_value() && read_all(reader, over).has_value();
   const auto destroyed = session->destroy();
   if (!destroyed) say("ended: " + destroyed.error().detail);
   // A reader that waits for a relay that does not answer cannot be ended but with the process.
