@@ -33,7 +33,8 @@ class TraceSource {
   /// Puts back what it changed on this host. Everything that is to be read was read before.
   virtual boost::asio::awaitable<void> stop() = 0;
   /// Has an event's records come, or come no more, whatever QEMU's own switch says; called before
-  /// QEMU is told to switch the event on, and after it was told to switch it off. Telling it twice
+  /// QEMU is told to switch the event on, and after it was told to switch it off, if it is told at
+  /// all (is_switched_by_qemu()). Telling it twice
   /// is no error. After an Error the event is not switched on.
   virtual boost::asio::awaitable<Result<void>> switch_event(trace::EventIndex event, bool on) = 0;
   /// Makes what has happened until now readable by pump().

@@ -223,6 +223,8 @@ class Vm {
   boost::asio::awaitable<Result<void>> attach(qmp::Client& client);
   void find_process(const qmp::Client& client, const std::vector<pid_t>& threads);
   boost::asio::awaitable<Result<void>> load_states(qmp::Client& client, bool same_process);
+  boost::asio::awaitable<Result<void>> switch_off_journaled(
+      qmp::Client& client, std::span<const qmp::TraceEventLine> lines);
   void begin_events(std::span<const qmp::TraceEventLine> lines);
   boost::asio::awaitable<Result<void>> reconcile(qmp::Client& client, SwitchReport* report);
   boost::asio::awaitable<Result<void>> switch_event(qmp::Client& client, trace::EventIndex event,

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -100,7 +101,9 @@ bool is_alive(pid_t pid) {
   return state != 'X' && state != 'Z';
 }
 
-Result<void> find_process(pid_t pid) {
+/// The names of QEMU's tracepoints in this process.
+Result<std::set<std::string>> find_tracepoints(pid_t pid) {
+  constexpr std::string_view provider = "qemu:";
   lttng_domain domain{};
   domain.type = LTTNG_DOMAIN_UST;
   const std::unique_ptr<lttng_handle, decltype(&lttng_destroy_handle)> handle(
@@ -110,10 +113,13 @@ Result<void> find_process(pid_t pid) {
   const std::unique_ptr<lttng_event, Free> owner(found);
   if (count < 0 && count != -LTTNG_ERR_UST_LIST_FAIL)
     return lttng_error(count, "lttng-sessiond cannot list tracepoints");
-  const bool known = std::any_of(found, found + std::max(count, 0), [&](const lttng_event& event) {
-    return event.pid == pid && std::string_view(event.name).starts_with("qemu:");
-  });
-  if (known) return {};
+  std::set<std::string> names;
+  for (int i = 0; i < count; ++i) {
+    const std::string_view name = found[i].name;
+    if (found[i].pid == pid && name.starts_with(provider))
+      names.emplace(name.substr(provider.size()));
+  }
+  if (!names.empty()) return names;
   return Error{"QEMU's process " + std::to_string(pid) +
                " has not registered with lttng-sessiond: one of another user does with root's "
                "lttng-sessiond only, and one that is started with -daemonize only with "
@@ -165,6 +171,8 @@ LiveSession::LiveSession(std::string name, lttng_handle* handle)
 LiveSession::LiveSession(LiveSession&& other) noexcept
     : name_(std::move(other.name_)),
       url_(std::move(other.url_)),
+      pid_(other.pid_),
+      tracepoints_(std::move(other.tracepoints_)),
       handle_(std::exchange(other.handle_, nullptr)),
       exists_(std::exchange(other.exists_, false)) {}
 
@@ -175,7 +183,8 @@ LiveSession::~LiveSession() {
 
 Result<LiveSession> LiveSession::create(const LiveSessionOptions& options) {
   if (auto removed = remove_left_behind(); !removed) return removed.error();
-  if (auto found = find_process(options.pid); !found) return found.error();
+  auto tracepoints = find_tracepoints(options.pid);
+  if (!tracepoints) return tracepoints.error();
   const auto name = session_name(options);
   const auto& relay = options.relay;
   const auto control = "tcp://" + relay.host + ":" + std::to_string(relay.control_port);
@@ -191,6 +200,8 @@ Result<LiveSession> LiveSession::create(const LiveSessionOptions& options) {
   domain.type = LTTNG_DOMAIN_UST;
   domain.buf_type = LTTNG_BUFFER_PER_UID;
   LiveSession session(name, lttng_create_handle(name.c_str(), &domain));
+  session.pid_ = options.pid;
+  session.tracepoints_ = std::move(*tracepoints);
   if (auto ready = session.set_up(options); !ready) return ready.error();
   return session;
 }
@@ -223,6 +234,12 @@ Result<int> LiveSession::remove_left_behind() {
 }
 
 Result<void> LiveSession::enable(const std::string& event) {
+  // LTTng takes any name. A module that QEMU has loaded since may have brought some.
+  if (!tracepoints_.contains(event)) {
+    auto now = find_tracepoints(pid_);
+    if (now) tracepoints_ = std::move(*now);
+    if (!tracepoints_.contains(event)) return Error{"this QEMU has no tracepoint " + event};
+  }
   const std::unique_ptr<lttng_event, decltype(&lttng_event_destroy)> wanted(lttng_event_create(),
                                                                             &lttng_event_destroy);
   wanted->type = LTTNG_EVENT_TRACEPOINT;

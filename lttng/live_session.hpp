@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "base/result.hpp"
@@ -48,6 +49,7 @@ class LiveSession {
   /// What a reader is to connect to.
   [[nodiscard]] const std::string& url() const { return url_; }
 
+  /// An Error too if QEMU has no such tracepoint.
   [[nodiscard]] Result<void> enable(const std::string& event);
   [[nodiscard]] Result<void> disable(const std::string& event);
   [[nodiscard]] Result<void> disable_all();
@@ -60,6 +62,8 @@ class LiveSession {
 
   std::string name_;
   std::string url_;
+  pid_t pid_ = 0;
+  std::set<std::string> tracepoints_;
   lttng_handle* handle_ = nullptr;
   bool exists_ = false;
 };

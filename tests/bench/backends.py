@@ -6,7 +6,7 @@
     tests/bench/backends.py [--bin build/release/bin] [--backend log|simple|lttng|...]... [--pairs 12]
 
   cost   A guest that sleeps most of the time (tests/guest/ticks.S), by turns with exec_tb on, followed by qemond, and off: what the QEMU process, qemond
-         and LTTng's daemons use more, for each record. The event is switched on in LTTng alone, not in QEMU, where all backends of a QEMU would follow it.
+         and LTTng's daemons use more, for each record.
   fresh  From the end of a disk request to the end of the first scrape that shows it, 300 requests of a guest, one after another.
 
 `log` is measured with QEMON_TEST_QEMUS's first QEMU, `simple` with its `simple` one, the others with that of QEMON_BACKENDS_QEMU. Nothing else should run on
@@ -70,18 +70,12 @@ def measure_cost(stack, qemu, choice, lttng, pairs):
     host = stack.start_qemond([vm], options=["--budget", "unlimited", *choice, *qemu.catalog_options()])
     host.qemon("event", "on", "runstate_set", "--for", "forever")  # Everything stays as it is made for the first event.
     daemons = [lttng.session_daemon.pid, lttng.relay.pid] if lttng else []
-
-    def switch(on):
-        if lttng:
-            lttng.switch(lttng.session(), EVENT, on)
-        else:
-            host.qemon("event", "on" if on else "off", EVENT)
     costs = {"QEMU": [], "the others": []}
     for _ in range(pairs):
         used = {}
         for on in random.sample((True, False), 2):
             if on:
-                switch(True)
+                host.qemon("event", "on", EVENT)
             before_records = counted(host, EVENT)
             others = with_children([host.process.pid, *daemons])
             begin = time.perf_counter()
@@ -92,7 +86,7 @@ def measure_cost(stack, qemu, choice, lttng, pairs):
             used[on] = [(last - first) / seconds for first, last in zip(before, after)]
             if on:
                 rate = (counted(host, EVENT) - before_records) / seconds
-                switch(False)
+                host.qemon("event", "off", EVENT)
         for who, on, off in zip(costs, used[True], used[False]):
             costs[who].append((on - off) / rate * 1e9)
     for who, each in costs.items():

@@ -21,6 +21,7 @@ from stack import PATIENCE, Failure, Stack  # noqa: E402
 READ, WRITE, COMPLETE = "virtio_blk_handle_read", "virtio_blk_handle_write", "virtio_blk_req_complete"
 PACK = "virtio-blk"
 LTTNG = ["--backend", "lttng"]
+SWITCHED_BY_OTHERS = ["disabled", "enabled", "disabled"]
 
 
 def check(what, found, expected):
@@ -58,6 +59,11 @@ def shows_work(stack, host, worker):
     stack.wait_for(shown, PATIENCE, f"the work of {worker.name}, {wanted}")
 
 
+def switches(worker):
+    """How the pack's events are switched in QEMU itself."""
+    return [worker.vm.qmp("trace-event-get-state", name=event)[0]["state"] for event in (READ, WRITE, COMPLETE)]
+
+
 def sum_of_events(host, vm, event):
     return figures(host, vm, "qemu_trace_events_total").get(f'qemu_trace_events_total{{event="{event}"}}', 0)
 
@@ -83,7 +89,10 @@ def without_daemons(stack, host, lttng):
 
 def counts_exactly(stack, host, workers, lttng):
     first, second = workers
+    # By somebody else, for another of its backends.
+    first.vm.qmp("trace-event-set-state", name=WRITE, enable=True)
     host.qemon("pack", "on", PACK, "--vm", "web1")
+    check("QEMU's own switches", switches(first), SWITCHED_BY_OTHERS)
     session = lttng.session()
     check("the session's name", bool(re.fullmatch(rf"qemon-web1-{first.vm.process.pid}-{helper_of(host)}", session)), True)
     check("events of the session", lttng.enabled(session), sorted(f"qemu:{event}" for event in (READ, WRITE, COMPLETE)))
@@ -211,6 +220,7 @@ def leaves_nothing(stack, host, worker, lttng, cut_off):
     check("sessions", len(lttng.sessions()), 1)
     stack.end(host.process)
     check("sessions after qemond ended", lttng.sessions(), [])
+    check("QEMU's own switches", switches(worker), SWITCHED_BY_OTHERS)
     # All but the session of the relay that went away.
     check("left at lttng-relayd", {file: size for file, size in lttng.written().items() if not file.split("/")[1].startswith(cut_off)}, {})
 

@@ -100,10 +100,6 @@ class LttngWorld:
         events = self._elements(self._lttng("list", session), "event")
         return sorted(event.find("{*}name").text for event in events if event.find("{*}enabled").text == "true")
 
-    def switch(self, session, event, on):
-        """By hand, behind qemond's back."""
-        self._lttng("enable-event" if on else "disable-event", "--userspace", "--session", session, "--channel", "qemon", f"qemu:{event}")
-
     def discarded(self, session):
         """Records that did not fit the buffers, as lttng-sessiond has them."""
         return sum(int(count.text) for count in self._elements(self._lttng("list", session), "discarded_events"))
