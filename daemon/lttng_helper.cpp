@@ -137,8 +137,10 @@ asio::awaitable<void> LttngHelper::end() {
       co_await wait_for(process, command_patience);
     }
   }
-  ::waitpid(pid_, nullptr, WNOHANG);
+  int status = 0;
+  const bool cleaned_up = ::waitpid(pid_, &status, WNOHANG) == pid_ && status == 0;
   pid_ = -1;
+  if (!cleaned_up) remove_left_lttng_sessions();
   listen();
 }
 

@@ -66,7 +66,9 @@ std::string session_name(const LiveSessionOptions& options) {
 /// log of a client that left.
 int remove_session(const std::string& name) {
   constexpr int patience_ms = 5000;
-  if (lttng_stop_tracing_no_wait(name.c_str()) == 0) {
+  // Its maker may have been killed right after this.
+  const int stopped = lttng_stop_tracing(name.c_str());
+  if (stopped == 0 || stopped == -LTTNG_ERR_TRACE_ALREADY_STOPPED) {
     lttng_clear_handle* clearing = nullptr;
     if (lttng_clear_session(name.c_str(), &clearing) == LTTNG_OK)
       lttng_clear_handle_wait_for_completion(clearing, patience_ms);
@@ -182,7 +184,7 @@ LiveSession::~LiveSession() {
 }
 
 Result<LiveSession> LiveSession::create(const LiveSessionOptions& options) {
-  if (auto removed = remove_left_behind(); !removed) return removed.error();
+  if (lttng_session_daemon_alive() != 1) return no_session_daemon();
   auto tracepoints = find_tracepoints(options.pid);
   if (!tracepoints) return tracepoints.error();
   const auto name = session_name(options);
@@ -227,7 +229,8 @@ Result<int> LiveSession::remove_left_behind() {
   int removed = 0;
   for (int i = 0; i < count; ++i) {
     const auto pid = maker(sessions[i].name);
-    if (!pid || is_alive(*pid)) continue;
+    // A session of somebody's own may have such a name by chance.
+    if (!pid || sessions[i].live_timer_interval != live_timer_us || is_alive(*pid)) continue;
     if (remove_session(sessions[i].name) == 0) ++removed;
   }
   return removed;
@@ -256,12 +259,6 @@ Result<void> LiveSession::disable(const std::string& event) {
   const auto name = "qemu:" + event;
   const int code = lttng_disable_event(handle_, name.c_str(), channel_name);
   if (code < 0 && code != -LTTNG_ERR_UST_EVENT_NOT_FOUND) return lttng_error(code, name);
-  return {};
-}
-
-Result<void> LiveSession::disable_all() {
-  const int code = lttng_disable_event(handle_, nullptr, channel_name);
-  if (code < 0) return lttng_error(code, "events of session " + name_);
   return {};
 }
 

@@ -35,8 +35,7 @@ struct LiveSessionOptions {
 /// never waits: what does not fit its buffers is discarded and counted.
 class LiveSession {
  public:
-  /// Removes what helpers left that are no more, and makes a session that only this QEMU writes
-  /// to, with no event on.
+  /// Makes a session that only this QEMU writes to, with no event on.
   [[nodiscard]] static Result<LiveSession> create(const LiveSessionOptions& options);
   /// Destroys the sessions of qemon whose makers are no more; returns how many.
   [[nodiscard]] static Result<int> remove_left_behind();
@@ -52,7 +51,6 @@ class LiveSession {
   /// An Error too if QEMU has no such tracepoint.
   [[nodiscard]] Result<void> enable(const std::string& event);
   [[nodiscard]] Result<void> disable(const std::string& event);
-  [[nodiscard]] Result<void> disable_all();
   /// What lttng-relayd wrote to its disk goes too, unless it was told not to allow that.
   [[nodiscard]] Result<void> destroy();
 

@@ -1,9 +1,7 @@
 // qemon-lttng: the program through which qemond has a session of LTTng. Not for people.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -31,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 constexpr unsigned patience_at_end_seconds = 10;
 constexpr const char* usage =
     "usage: qemon-lttng remove\n"
-    "       qemon-lttng follow VM PID [RELAY_HOST CONTROL_PORT DATA_PORT LIVE_PORT]\n"
+    "       qemon-lttng follow VM PID\n"
     "Started by qemond. `follow` takes commands from standard input until it ends, writes records\n"
     "to standard output as QEMU's simple backend does, and answers on standard error:\n"
     "  on EVENT [i:ARGUMENT|s:ARGUMENT]...   ok, or: failed: WHY\n"
@@ -132,15 +130,10 @@ int follow(const LiveSessionOptions& options) {
     const auto done = is_read ? read_all(reader, over) : obey(words, *session, wanted);
     say(done ? "ok" : "failed: " + done.error().detail);
   }
-  // Nobody waits for us any more: whatever does not answer now shall not keep us.
+  // Nobody reads any more, and whatever does not answer now shall not keep us: not the daemons, nor
+  // the thread that reads, which waits for one of them.
   ::alarm(patience_at_end_seconds);
-  const bool complete = session->disable_all().has_value() && read_all(reader, over).has_value();
-  const auto destroyed = session->destroy();
-  if (!destroyed) say("ended: " + destroyed.error().detail);
-  // A reader that waits for a relay that does not answer cannot be ended but with the process.
-  if (!complete || !destroyed) std::_Exit(1);
-  reading.join();
-  return 0;
+  std::_Exit(session->destroy() ? 0 : 1);
 }
 
 /// In the background: whoever starts us may not wait for an lttng-sessiond that does not answer.
@@ -154,13 +147,6 @@ int remove() {
   return removed ? 0 : 1;
 }
 
-template <typename Number>
-bool read_number(std::string_view text, Number& number) {
-  const auto taken = take_number<Number>(text);
-  if (taken) number = *taken;
-  return taken && text.empty();
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -170,17 +156,13 @@ int main(int argc, char** argv) {
   // or a service manager sends these to all processes at once.
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
   if (words.size() == 1 && words[0] == "remove") return remove();
-  const bool understood =
-      (words.size() == 3 || words.size() == 7) && words[0] == "follow" &&
-      read_number(words[2], options.pid) &&
-      (words.size() == 3 || (read_number(words[4], options.relay.control_port) &&
-                             read_number(words[5], options.relay.data_port) &&
-                             read_number(words[6], options.relay.live_port)));
-  if (!understood) {
+  std::string_view pid = words.size() == 3 && words[0] == "follow" ? words[2] : "";
+  const auto number = take_number<pid_t>(pid);
+  if (!number || !pid.empty()) {
     std::fputs(usage, stderr);
     return 2;
   }
   options.vm = words[1];
-  if (words.size() == 7) options.relay.host = words[3];
+  options.pid = *number;
   return follow(options);
 }

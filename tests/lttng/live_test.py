@@ -202,6 +202,7 @@ def leaves_nothing(stack, host, worker, lttng, cut_off):
     stack.wait_for(lambda: sum_of_events(host, worker.name, READ) == 25, PATIENCE, "records after the restart")
     # Both at once, as when a service is ended by force: the next qemond knows whose session it is.
     left, helper = lttng.session(), helper_of(host)
+    os.kill(helper, signal.SIGSTOP)  # It would begin to clean up.
     host.kill()
     os.kill(helper, signal.SIGKILL)
     check("the session that is left", lttng.sessions(), [left])
