@@ -13,6 +13,7 @@
 #include "cli/lease_text.hpp"
 #include "cli/text.hpp"
 #include "daemon/journal.hpp"
+#include "daemon/lttng_helper.hpp"
 #include "daemon/put_back.hpp"
 #include "daemon/trace_buffer.hpp"
 
@@ -102,6 +103,7 @@ void restore_by_journal(const Invocation& invocation, CommandContext& context) {
       all.back()->entry = std::move(entry);
     }
   }
+  if (!all.empty()) daemon::remove_left_lttng_sessions();
   put_all_back(all, invocation.runtime_directory + "/trace");
   for (const auto& each : all) daemon::remove_left_trace_instances(each->entry.vm);
   Json answer;

@@ -18,6 +18,9 @@ endif()
 if(QEMON_HAS_USDT)
   list(APPEND CPACK_COMPONENTS_ALL qemon-usdt)
 endif()
+if(TARGET qemon-lttng)
+  list(APPEND CPACK_COMPONENTS_ALL qemon-lttng)
+endif()
 set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
@@ -32,7 +35,7 @@ set(CPACK_DEBIAN_QEMON_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_QEMON_PACKAGE_SHLIBDEPS ON)
 # Beside the libraries: what the maintainer scripts need.
 set(CPACK_DEBIAN_QEMON_PACKAGE_DEPENDS "init-system-helpers (>= 1.54~), systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles")
-set(CPACK_DEBIAN_QEMON_PACKAGE_SUGGESTS "prometheus, qemon-grafana, qemon-usdt, qemu-system")
+set(CPACK_DEBIAN_QEMON_PACKAGE_SUGGESTS "prometheus, qemon-grafana, qemon-lttng, qemon-usdt, qemu-system")
 set(CPACK_DEBIAN_QEMON_DESCRIPTION "live monitor for QEMU virtual machines
 qemond attaches to the monitors of running QEMU virtual machines, switches
 QEMU's own trace events on and off while the guests run, follows the traces
@@ -66,4 +69,13 @@ What qemond needs to follow the trace events of a QEMU that was built with
 the trace backend dtrace alone: a BPF program, and what attaches it to the
 probes in a running QEMU. It needs rights that qemond has not by default;
 an example shows how to give it those.")
+
+set(CPACK_DEBIAN_QEMON-LTTNG_PACKAGE_NAME qemon-lttng)
+set(CPACK_DEBIAN_QEMON-LTTNG_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_QEMON-LTTNG_PACKAGE_SHLIBDEPS ON)
+# It is started by the qemond of the same build alone, and finds the daemons of lttng-tools running.
+set(CPACK_DEBIAN_QEMON-LTTNG_PACKAGE_DEPENDS "qemon (= ${QEMON_PACKAGE_VERSION}-1), lttng-tools")
+set(CPACK_DEBIAN_QEMON-LTTNG_DESCRIPTION "live monitor for QEMU virtual machines, records by LTTng
+With this program qemond follows the trace events of QEMU virtual machines
+whose QEMU has the trace backend ust, by live sessions of LTTng.")
 include(CPack)

@@ -30,6 +30,7 @@
 #include "daemon/fleet.hpp"
 #include "daemon/http_server.hpp"
 #include "daemon/journal.hpp"
+#include "daemon/lttng_helper.hpp"
 #include "daemon/marks.hpp"
 #include "daemon/passed_sockets.hpp"
 #include "daemon/service_manager.hpp"
@@ -191,6 +192,7 @@ class Daemon {
   void take_up_journal() {
     auto left = journal_->read();
     for (const auto& refused : left.refused) spdlog::error("not taken up: {}", refused);
+    if (!left.entries.empty()) remove_left_lttng_sessions();
     fleet_.take_up(std::move(left.entries));
     remove_left_trace_files(environment_.trace_directory);
   }

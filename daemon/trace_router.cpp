@@ -67,14 +67,16 @@ TraceRouter::TraceRouter(TraceRouterOptions options, trace::EventTable& events,
 
 TraceRouter::~TraceRouter() = default;
 
-asio::awaitable<Result<void>> TraceRouter::attach(qmp::Client& client, qmp::Backends backends,
-                                                  std::optional<ProcessInfo> process) {
+void TraceRouter::choose(qmp::Backends backends, std::optional<ProcessInfo> process) {
   backends_ = std::move(backends);
   process_ = std::move(process);
   blocked_.clear();
+  choose_backend();
+}
+
+asio::awaitable<Result<void>> TraceRouter::attach(qmp::Client& client) {
   note_.clear();
   unsafe_set_.reset();
-  choose_backend();
   if (!blocked_.empty() || uses_source()) co_return Result<void>();
   if (log_unsafe_) {
     auto safe = co_await make_log_safe(client);

@@ -63,11 +63,12 @@ class TraceRouter {
   /// What is needed to put the trace back after we are killed: now, or once start() has begun.
   [[nodiscard]] JournaledTrace to_put_back(bool about_to_start) const;
 
-  /// Finds out where the trace goes, at the beginning of each monitor session, and begins to follow
-  /// what can be followed in place. `process` is absent if it could not be found out. An Error only
-  /// if the session is over.
-  boost::asio::awaitable<Result<void>> attach(qmp::Client& client, qmp::Backends backends,
-                                              std::optional<ProcessInfo> process);
+  /// Decides which backend is followed, at the beginning of each monitor session. `process` is
+  /// absent if it could not be found out.
+  void choose(qmp::Backends backends, std::optional<ProcessInfo> process);
+  /// Finds out where the trace goes, after choose(), and begins to follow what can be followed in
+  /// place. An Error only if the session is over.
+  boost::asio::awaitable<Result<void>> attach(qmp::Client& client);
   /// Instead of attach(), for a QEMU without a monitor: follows a file that it writes. `how` is
   /// what people are told of its format.
   void follow_file(trace::TraceFormat format, const std::string& path,
@@ -86,6 +87,10 @@ class TraceRouter {
 
   /// Reads what has been written since, up to a bounded amount. True if more is waiting.
   bool pump(std::span<char> buffer);
+  /// Whether events are switched in QEMU. Else its switches mean nothing to us, and are left alone.
+  [[nodiscard]] bool switches_in_qemu() const {
+    return !choice_ || is_switched_by_qemu(choice_->backend);
+  }
   /// Has an event's records come, or come no more, where QEMU's own switch does not do it alone;
   /// to be called before an event is switched on and after it was switched off. After an Error it
   /// is not to be switched on.
@@ -136,6 +141,7 @@ class TraceRouter {
   [[nodiscard]] bool uses_source() const { return choice_.has_value(); }
   boost::asio::awaitable<Result<void>> start_source();
   boost::asio::awaitable<void> stop_source(std::span<char> buffer);
+  boost::asio::awaitable<void> drop_source();
   boost::asio::awaitable<Result<void>> attach_simple(qmp::Client& client);
   boost::asio::awaitable<Result<void>> attach_log(qmp::Client& client);
   boost::asio::awaitable<Result<void>> find_log(qmp::Client& client);

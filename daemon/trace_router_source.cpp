@@ -79,6 +79,10 @@ asio::awaitable<Result<void>> TraceRouter::start_source() {
 asio::awaitable<void> TraceRouter::stop_source(std::span<char> buffer) {
   std::ignore = co_await source_->flush();
   co_await drain(buffer);
+  co_await drop_source();
+}
+
+asio::awaitable<void> TraceRouter::drop_source() {
   // Nobody is to pump it while it ends.
   const auto source = std::move(source_);
   destination_ = Destination::none;

@@ -189,6 +189,8 @@ asio::awaitable<Result<void>> TraceRouter::make_log_safe(qmp::Client& client) {
 }
 
 asio::awaitable<Result<void>> TraceRouter::maintain(qmp::Client& client) {
+  // Whoever wants events calls start() next.
+  if (source_ && source_->has_ended()) co_await drop_source();
   if (log_unsafe_) {
     auto safe = co_await make_log_safe(client);
     if (!safe) co_return safe.error();

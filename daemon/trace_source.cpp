@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "daemon/ftrace_source.hpp"
+#include "daemon/lttng_source.hpp"
 #include "daemon/syslog_source.hpp"
 #include "daemon/usdt_source.hpp"
 
@@ -12,6 +13,7 @@ std::vector<TraceBackend> find_source_backends(const ProcessInfo& process) {
   std::vector<TraceBackend> found;
   if (has_usdt_probes(process)) found.push_back(TraceBackend::usdt);
   if (has_ftrace_backend(process)) found.push_back(TraceBackend::ftrace);
+  if (has_lttng(process)) found.push_back(TraceBackend::lttng);
   if (has_syslog_backend(process)) found.push_back(TraceBackend::syslog);
   return found;
 }
@@ -26,7 +28,7 @@ std::unique_ptr<TraceSource> make_trace_source(TraceSourceOptions options) {
     case TraceBackend::ftrace:
       return std::make_unique<FtraceSource>(std::move(options));
     case TraceBackend::lttng:
-      break;
+      return std::make_unique<LttngSource>(std::move(options));
     case TraceBackend::syslog:
       return make_syslog_source(std::move(options));
   }

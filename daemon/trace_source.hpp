@@ -33,7 +33,8 @@ class TraceSource {
   /// Puts back what it changed on this host. Everything that is to be read was read before.
   virtual boost::asio::awaitable<void> stop() = 0;
   /// Has an event's records come, or come no more, whatever QEMU's own switch says; called before
-  /// QEMU is told to switch the event on, and after it was told to switch it off. Telling it twice
+  /// QEMU is told to switch the event on, and after it was told to switch it off, if it is told at
+  /// all (is_switched_by_qemu()). Telling it twice
   /// is no error. After an Error the event is not switched on.
   virtual boost::asio::awaitable<Result<void>> switch_event(trace::EventIndex event, bool on) = 0;
   /// Makes what has happened until now readable by pump().
@@ -42,6 +43,9 @@ class TraceSource {
   /// Reads what has come since, at most a megabyte or so, and never waits. True if more is waiting.
   /// `buffer` (of twice trace::decode_bytes_max) is shared by all VMs and free to use meanwhile.
   virtual bool pump(std::span<char> buffer, trace::RecordSink& sink) = 0;
+  /// True if it will never make records again, though nobody stopped it; then another one is to be
+  /// started in its place.
+  [[nodiscard]] virtual bool has_ended() const { return false; }
   /// Dropped events are counted in `decoder.dropped_events`, and told to the sink where they are
   /// missing.
   [[nodiscard]] virtual trace::FeedTotals totals() const = 0;
@@ -61,7 +65,7 @@ struct TraceSourceOptions {
   std::string vm;  ///< Name of the VM, for what is made on the host.
   BackendChoice choice;
   ProcessInfo process;
-  const trace::EventTable& events;  ///< With the catalog of the process, if there is one.
+  trace::EventTable& events;  ///< With the catalog of the process, if there is one.
 };
 
 /// Backends of a running QEMU whose records can be had without a file: what is seen of it from

@@ -234,6 +234,8 @@ class Vm {
   boost::asio::awaitable<Result<void>> load_states(qmp::Client& client, bool same_process,
                                                    bool lists_all);
   void find_unlisted_events(std::vector<qmp::TraceEventLine>& lines);
+  boost::asio::awaitable<Result<void>> switch_off_journaled(
+      qmp::Client& client, std::span<const qmp::TraceEventLine> lines);
   void begin_events(std::span<const qmp::TraceEventLine> lines);
   boost::asio::awaitable<Result<void>> reconcile(qmp::Client& client, SwitchReport* report);
   boost::asio::awaitable<Result<void>> switch_event(qmp::Client& client, trace::EventIndex event,

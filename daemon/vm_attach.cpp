@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "daemon/plugin_level.hpp"
 #include "daemon/qemu_process.hpp"
@@ -36,11 +37,12 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
   auto backends = co_await qmp::detect_backends(client);
   if (!backends) co_return wrap(backends.error(), "its trace backend cannot be asked");
   const bool lists_all = backends->simple || backends->log;
+  router_->choose(std::move(*backends), process_);
   auto loaded = co_await load_states(client, same_process && states_known_, lists_all);
   if (!loaded) co_return loaded.error();
   if (!same_process || !catalog_.catalog) choose_catalog();
   use_packs();
-  auto routed = co_await router_->attach(client, *backends, process_);
+  auto routed = co_await router_->attach(client);
   feed_timer_.cancel();
   co_return routed;
 }
@@ -144,6 +146,12 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
     if (!lists_all) find_unlisted_events(lines);
     begin_events(lines);
   }
+  if (!router_->switches_in_qemu()) {
+    auto put_back = co_await switch_off_journaled(client, lines);
+    if (!put_back) co_return put_back.error();
+    // Whatever is on in QEMU, nothing is for us.
+    for (auto& line : lines) line.on = same_process && leases_.at(events_.add(line.name)).on;
+  }
   for (const auto& line : lines) {
     const auto event = events_.add(line.name);
     if (!same_process) {
@@ -175,6 +183,21 @@ void Vm::find_unlisted_events(std::vector<qmp::TraceEventLine>& lines) {
     const bool on = is_journaled_process() && std::ranges::count(journaled_->on, unlisted) > 0;
     lines.push_back({unlisted, on});
   }
+}
+
+/// An earlier qemond had another backend followed, for which it switched events on in QEMU.
+asio::awaitable<Result<void>> Vm::switch_off_journaled(qmp::Client& client,
+                                                       std::span<const qmp::TraceEventLine> lines) {
+  if (!is_journaled_process()) co_return Result<void>();
+  std::set<std::string_view> ours(journaled_->on.begin(), journaled_->on.end());
+  ours.insert(journaled_->about_to_be_on.begin(), journaled_->about_to_be_on.end());
+  for (const auto& line : lines) {
+    if (!line.on || !ours.contains(line.name)) continue;
+    std::string event_name(line.name);
+    auto off = co_await qmp::set_event_state(client, std::move(event_name), false);
+    if (!off && !qmp::is_refusal(off.error())) co_return off.error();
+  }
+  co_return Result<void>();
 }
 
 /// Another QEMU's events take the place of the last one's.

@@ -52,7 +52,7 @@ bool Vm::is_journaled_process() const {
 /// The switches of this process were just read for the first time: those that an earlier qemond
 /// switched on are ours.
 void Vm::take_up_states() {
-  if (!is_journaled_process()) return;
+  if (!is_journaled_process() || !router_->switches_in_qemu()) return;
   const auto each = [this](const std::vector<std::string>& names, auto what) {
     for (const auto& event_name : names)
       if (const auto event = events_.find(event_name)) what(*event, leases_.at(*event).on);
@@ -85,11 +85,13 @@ JournalEntry Vm::journal_entry() const {
     const auto is_sampled = [&](trace::EventIndex event) {
       return std::binary_search(sampled.begin(), sampled.end(), event);
     };
+    // What is on elsewhere than in QEMU ends with us.
+    const bool in_qemu = !router_ || router_->switches_in_qemu();
     for (const auto event : leases_.ours())
-      if (!is_sampled(event)) entry.on.push_back(events_.name(event));
+      if (in_qemu && !is_sampled(event)) entry.on.push_back(events_.name(event));
     for (const auto event : leases_.off_by_others())
       entry.off_by_others.push_back(events_.name(event));
-    if (states_known_) {
+    if (states_known_ && in_qemu) {
       for (const auto& change : leases_.changes())
         if (change.enable && !is_sampled(change.event))
           entry.about_to_be_on.push_back(events_.name(change.event));

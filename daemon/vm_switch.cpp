@@ -188,7 +188,7 @@ std::vector<std::string> Vm::names_to_switch_on() const {
 /// at too rarely to know what others did since.
 asio::awaitable<Result<void>> Vm::refresh_states(qmp::Client& client,
                                                  std::vector<std::string> names) {
-  if (names.empty()) co_return Result<void>();
+  if (names.empty() || !router_->switches_in_qemu()) co_return Result<void>();
   const bool all = names.size() > asked_one_by_one_max ||
                    std::find(names.begin(), names.end(), "*") != names.end();
   if (all) {
@@ -209,9 +209,10 @@ asio::awaitable<Result<void>> Vm::refresh_states(qmp::Client& client,
   co_return Result<void>();
 }
 
-/// Switches one event in QEMU and in the source of its records, if it has one.
+/// Switches one event where it is switched: in QEMU, in the source of its records, or in both.
 asio::awaitable<Result<void>> Vm::switch_event(qmp::Client& client, trace::EventIndex event,
                                                bool on) {
+  if (!router_->switches_in_qemu()) co_return co_await router_->switch_event(event, on);
   if (on) {
     auto followed = co_await router_->switch_event(event, true);
     if (!followed) co_return followed.error();
@@ -333,7 +334,7 @@ void Vm::observe(const std::string& listed) {
 
 void Vm::observe(std::string_view event_name, bool on) {
   const auto event = events_.add(event_name);
-  if (!leases_.observe(event, on)) return;
+  if (!router_->switches_in_qemu() || !leases_.observe(event, on)) return;
   engine_.event_switched(event);
   update_sampling();
   ++monitor_totals_.foreign_changes;

@@ -96,6 +96,9 @@ files_are_in_place() {
     grep -qxF "$path" <<<"$paths" || { echo "$path is missing"; exit 1; }
   done
   same "of qemon-usdt" '' "$(grep -E '^/etc|/bin/' <<<"$paths" || true)"
+  for other in "$folder"/qemon-lttng_*.deb; do
+    [[ ! -e $other ]] || same "of qemon-lttng" /usr/lib/qemon/qemon-lttng "$(paths_of "$other" | grep -E '^/usr/(lib|bin)/.*[^/]$' | grep -vx '/usr/lib/qemon')"
+  done
 }
 
 has_conffiles() {
@@ -121,6 +124,7 @@ depends_on_libraries() {
   for name in libbpf1 "qemon (= $(dpkg-deb -f "$qemon" Version))"; do
     grep -qF "$name" <<<"$depends" || { echo "no $name in: $depends"; exit 1; }
   done
+  same "what only qemon-lttng needs" '' "$(grep -oE 'lttng|babeltrace' <<<"$depends" || true)"
 }
 
 programs_run() {

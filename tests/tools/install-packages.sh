@@ -27,6 +27,8 @@ test_packages=(
   # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend, and once with `dtrace`,
   # `ftrace`, `ust` and `syslog`.
   qemu-system-x86 qemu-user dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev systemtap-sdt-dev liblttng-ust-dev libbpf-dev
+  # For qemon-lttng, and its tests.
+  liblttng-ctl-dev libbabeltrace2-dev lttng-tools babeltrace2
 )
 # Node.js is often there from elsewhere than Debian, whose packages would get in its way.
 command -v node >/dev/null || test_packages+=(nodejs)
