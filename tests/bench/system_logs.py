@@ -63,8 +63,9 @@ def run(options, build, label, backend, start_daemon, silence):
     with Stack(options.bin.resolve()) as stack:
         daemon = start_daemon(stack)
         environment = silence(stack)
-        vm = stack.start_vm("guest", [*build.options, "-d", "nochain"], build.binary, ROOT / "tests/guest/ticks.S", symbols=[f"WRITES={WRITES}"]) \
-            if not environment else start_with(stack, build, environment)
+        # Blocks that do not jump to each other are all seen by exec_tb.
+        vm = stack.start_vm("guest", [*build.options, "-d", "nochain"], with_environment(stack, build, environment), ROOT / "tests/guest/ticks.S",
+                            symbols=[f"WRITES={WRITES}"])
         host = stack.start_qemond([vm], options=["--budget", "unlimited", "--backend", backend(daemon), *build.catalog_options()])
         host.qemon("event", "on", "runstate_set", "--for", "forever")  # Everything stays as it is made for the first event.
         costs, rate = measure(stack, host, vm, [daemon.process] if daemon else [], options.pairs)
@@ -73,11 +74,12 @@ def run(options, build, label, backend, start_daemon, silence):
         stack.end(host.process)
 
 
-def start_with(stack, build, environment):
+def with_environment(stack, build, environment):
+    """A program that runs QEMU with it."""
     wrapper = stack.folder / "qemu"
     wrapper.write_text(f'#!/bin/sh\n{environment} exec {build.binary} "$@"\n', encoding="utf-8")
     wrapper.chmod(0o700)
-    return stack.start_vm("guest", [*build.options, "-d", "nochain"], wrapper, ROOT / "tests/guest/ticks.S", symbols=[f"WRITES={WRITES}"])
+    return wrapper
 
 
 def without_syslog(stack):
@@ -103,7 +105,8 @@ def main():
     if refused:
         sys.exit(refused)
     run(options, build, "ftrace", lambda _: "ftrace", lambda _: None, without_syslog)
-    run(options, build, "syslog, rsyslogd's file", lambda daemon: f"syslog:{daemon.files['rfc3339']}", Rsyslogd, without_marker)
+    run(options, build, "syslog, rsyslogd's file", lambda daemon: f"syslog:{daemon.files['rfc3339']}",
+        lambda stack: Rsyslogd(stack, formats=["rfc3339"]), without_marker)
     run(options, build, "syslog, journal", lambda _: "syslog", Journald, lambda _: "")
 
 

@@ -51,19 +51,19 @@ def find_rsyslogd():
 
 
 class Rsyslogd:
-    """Writes every message to a file in each of its formats: `files` has their paths by name."""
+    """Writes every message to a file in each of some formats of its own: `files` has their paths by name."""
 
     TEMPLATES = {"traditional": "RSYSLOG_TraditionalFileFormat", "rfc3339": "RSYSLOG_FileFormat", "rfc5424": "RSYSLOG_SyslogProtocol23Format"}
 
-    def __init__(self, stack, rate_limit=0, repeated=False):
+    def __init__(self, stack, rate_limit=0, repeated=False, formats=tuple(TEMPLATES)):
         """`rate_limit`: so many messages a second of one process are let through; `repeated`: equal ones become one line."""
         self.stack, folder = stack, pathlib.Path(tempfile.mkdtemp(prefix="rsyslogd.", dir=stack.folder))
-        self.files = {name: folder / name for name in self.TEMPLATES}
+        self.files = {name: folder / name for name in formats}
         limit = f'SysSock.RateLimit.Interval="1" SysSock.RateLimit.Burst="{rate_limit}"' if rate_limit else ""
         lines = [f'global(workDirectory="{folder}" processInternalMessages="on")', f'module(load="imuxsock" {limit})']
         if repeated:
             lines.append("$RepeatedMsgReduction on")
-        lines += [f'action(type="omfile" file="{self.files[name]}" template="{template}")' for name, template in self.TEMPLATES.items()]
+        lines += [f'action(type="omfile" file="{path}" template="{self.TEMPLATES[name]}")' for name, path in self.files.items()]
         config = folder / "rsyslog.conf"
         config.write_text("\n".join(lines) + "\n", encoding="utf-8")
         DEV_LOG.unlink(missing_ok=True)
