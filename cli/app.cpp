@@ -1,5 +1,6 @@
 #include "cli/app.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/App.hpp>
@@ -9,6 +10,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "cli/commands.hpp"
 #include "cli/complete.hpp"
 #include "cli/text.hpp"
@@ -37,6 +39,8 @@ constexpr const char* examples =
     "  qemon mark \"cache dropped\" --vm web1    note this moment, for graphs\n"
     "  qemon vm release web1 --for 60s         let another program use the monitor\n"
     "  qemon replay trace.log --pack block     what a finished trace tells, without qemond\n"
+    "  qemon follow /tmp/prog.log              the same while it is written\n"
+    "  qemon heatmap exec.log --elf vmlinux    which guest code ran, page by page\n"
     "  qemon vm list --output json             for programs; table output may change\n"
     "\n"
     "--socket and --output may also be given after the command.\n"
@@ -72,6 +76,19 @@ std::string usage_problem(const CLI::ParseError& error, const CLI::App& app) {
   return error.what();
 }
 
+/// $COLUMNS, as shells and users set it, else what the terminal says.
+std::size_t columns_of_output(const Environment& environment) {
+  constexpr std::size_t usual = 80;
+  if (const auto given = environment.variable("COLUMNS")) {
+    std::string_view text = *given;
+    const auto number = take_count(text);
+    if (number && *number > 0 && text.empty()) return static_cast<std::size_t>(*number);
+  }
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return usual;
+}
+
 }  // namespace
 
 CLI::Validator not_empty() {
@@ -91,6 +108,8 @@ Environment process_environment() {
   environment.exists = [](const std::string& path) { return ::access(path.c_str(), F_OK) == 0; };
   environment.uid = ::geteuid();
   environment.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
+  environment.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  environment.columns = columns_of_output(environment);
   return environment;
 }
 
@@ -157,6 +176,8 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
   add_vm_commands(app, invocation);
   add_event_commands(app, invocation);
   add_replay_command(app, invocation);
+  add_follow_command(app, invocation);
+  add_heatmap_command(app, invocation);
   add_pack_commands(app, invocation);
   add_lease_commands(app, invocation);
   add_experiment_commands(app, invocation);
@@ -193,8 +214,7 @@ int run(int argc, const char* const* argv, const Environment& environment, std::
     invocation.runtime_directory = default_runtime_directory(environment);
   const std::string path =
       invocation.socket.empty() ? default_socket(environment) : invocation.socket;
-  CommandContext context(ControlClient(path), invocation.output == "json", out, err,
-                         environment.err_is_terminal);
+  CommandContext context(ControlClient(path), invocation.output == "json", out, err, environment);
   invocation.command(invocation, context);
   out.flush();
   // A full disk or a closed pipe must not look like success.

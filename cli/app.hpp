@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <functional>
 #include <iosfwd>
 #include <optional>
@@ -16,6 +17,8 @@ struct Environment {
   std::function<bool(const std::string& path)> exists;
   uid_t uid = 0;
   bool err_is_terminal = false;
+  bool out_is_terminal = false;
+  std::size_t columns = 80;  ///< How wide standard output is.
 };
 [[nodiscard]] Environment process_environment();
 

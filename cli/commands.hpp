@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/app.hpp"
 #include "cli/control_client.hpp"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): the library calls itself so.
@@ -22,18 +23,15 @@ namespace qemon::cli {
 class CommandContext {
  public:
   CommandContext(ControlClient client, bool json, std::ostream& out, std::ostream& err,
-                 bool err_is_terminal = false)
-      : client_(std::move(client)),
-        json_(json),
-        out_(out),
-        err_(err),
-        err_is_terminal_(err_is_terminal) {}
+                 const Environment& environment)
+      : client_(std::move(client)), json_(json), out_(out), err_(err), environment_(environment) {}
 
   [[nodiscard]] const ControlClient& client() const { return client_; }
   [[nodiscard]] bool json() const { return json_; }
   [[nodiscard]] std::ostream& out() { return out_; }
   /// Standard error if it is a terminal, for showing progress; otherwise nullptr.
-  [[nodiscard]] std::ostream* terminal() { return err_is_terminal_ ? &err_ : nullptr; }
+  [[nodiscard]] std::ostream* terminal() { return environment_.err_is_terminal ? &err_ : nullptr; }
+  [[nodiscard]] const Environment& environment() const { return environment_; }
 
   /// One line on standard error, with "qemon: " in front and nothing in it that a terminal would
   /// act on. note() is for what the person should know; fail() makes the exit status 1 as well, and
@@ -55,7 +53,7 @@ class CommandContext {
   bool json_;
   std::ostream& out_;
   std::ostream& err_;
-  bool err_is_terminal_;
+  const Environment& environment_;
   int status_ = 0;
 };
 
@@ -100,6 +98,8 @@ void add_event_commands(CLI::App& app, Invocation& invocation);
 /// Below `event`.
 void add_event_cost_command(CLI::App& event, Invocation& invocation);
 void add_replay_command(CLI::App& app, Invocation& invocation);
+void add_follow_command(CLI::App& app, Invocation& invocation);
+void add_heatmap_command(CLI::App& app, Invocation& invocation);
 void add_pack_commands(CLI::App& app, Invocation& invocation);
 void add_lease_commands(CLI::App& app, Invocation& invocation);
 void add_experiment_commands(CLI::App& app, Invocation& invocation);

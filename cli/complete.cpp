@@ -126,10 +126,12 @@ void add_known_values(const ControlClient& client, const WantedValue& wanted, Co
   const std::string group = wanted.commands.empty() ? "" : wanted.commands.front();
   const std::string command = wanted.commands.empty() ? "" : wanted.commands.back();
   Names names(client, wanted, into);
-  if (group == "replay") {
+  if (group == "replay" || group == "follow") {
     if (wanted.name == "--pack") names.add_installed_packs();
   } else if (wanted.name == "--vm" || (group == "vm" && wanted.name == "NAME")) {
     if (command != "attach") names.add_vms();
+  } else if (wanted.name == "FILE|VM" || wanted.name == "VM") {
+    names.add_vms();
   } else if (group == "event" && wanted.name == "GLOB") {
     names.add_events();
   } else if (group == "pack" && wanted.name == "NAME") {

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string_view>
 
-#include "base/utf8.hpp"
+#include "cli/svg.hpp"
 
 namespace qemon::cli {
 
@@ -25,31 +25,6 @@ constexpr double legend_width = 190;
 constexpr std::array<const char*, 6> colours{"#0072b2", "#d55e00", "#009e73",
                                              "#cc79a7", "#e69f00", "#000000"};
 constexpr std::array<const char*, 3> dashes{"", "8 3", "2 3"};
-
-std::string number(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.2f", value);
-  return text.data();
-}
-
-/// For the text and the attributes of XML, which knows no control characters at all.
-std::string escaped(std::string_view text) {
-  std::string shown;
-  for (const char c : to_valid_utf8(text)) {
-    if (c == '&') {
-      shown += "&amp;";
-    } else if (c == '<') {
-      shown += "&lt;";
-    } else if (c == '>') {
-      shown += "&gt;";
-    } else if (c == '"') {
-      shown += "&quot;";
-    } else {
-      shown += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return shown;
-}
 
 /// A step of 1, 2 or 5 times a power of ten.
 double step_for(double most) {
@@ -90,7 +65,7 @@ class Drawing {
     line(x_of(0), y_of(0), x_of(x_axis_.end), y_of(0), "#333");
     line(x_of(0), y_of(0), x_of(0), y_of(y_axis_.end), "#333");
     text((left + width - right) / 2, y_of(0) + 38, "middle", "", chart_.x_title);
-    const auto middle = number((y_of(0) + y_of(y_axis_.end)) / 2);
+    const auto middle = svg_number((y_of(0) + y_of(y_axis_.end)) / 2);
     text(16, (y_of(0) + y_of(y_axis_.end)) / 2, "middle",
          "transform=\"rotate(-90 16 " + middle + ")\"", chart_.y_title);
     for (std::size_t i = 0; i < chart_.curves.size(); ++i) curve(i);
@@ -108,13 +83,13 @@ class Drawing {
     return y_ + chart_height - bottom - value / y_axis_.end * (chart_height - top - bottom);
   }
   void line(double x1, double y1, double x2, double y2, const std::string& colour) {
-    svg_ += "<line x1=\"" + number(x1) + "\" y1=\"" + number(y1) + "\" x2=\"" + number(x2) +
-            "\" y2=\"" + number(y2) + "\" stroke=\"" + colour + "\"/>\n";
+    svg_ += "<line x1=\"" + svg_number(x1) + "\" y1=\"" + svg_number(y1) + "\" x2=\"" +
+            svg_number(x2) + "\" y2=\"" + svg_number(y2) + "\" stroke=\"" + colour + "\"/>\n";
   }
   void text(double x, double y, const char* anchor, const std::string& more,
             std::string_view what) {
-    svg_ += "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" text-anchor=\"" + anchor + "\"" +
-            (more.empty() ? "" : " " + more) + ">" + escaped(what) + "</text>\n";
+    svg_ += "<text x=\"" + svg_number(x) + "\" y=\"" + svg_number(y) + "\" text-anchor=\"" +
+            anchor + "\"" + (more.empty() ? "" : " " + more) + ">" + svg_text(what) + "</text>\n";
   }
   static std::string style(std::size_t i) {
     const std::string dash = dashes[i / colours.size() % dashes.size()];
@@ -124,13 +99,14 @@ class Drawing {
   void curve(std::size_t i) {
     const auto& drawn = chart_.curves[i];
     svg_ += "<polyline fill=\"none\" " + style(i) + " points=\"";
-    for (const auto& [x, y] : drawn.points) svg_ += number(x_of(x)) + "," + number(y_of(y)) + " ";
+    for (const auto& [x, y] : drawn.points)
+      svg_ += svg_number(x_of(x)) + "," + svg_number(y_of(y)) + " ";
     svg_ += "\"/>\n";
     const double x = left + static_cast<double>(i % 4) * legend_width;
     const std::size_t line = i / 4;
     const double y = y_ + 36 + static_cast<double>(line) * 14;
-    svg_ += "<line x1=\"" + number(x) + "\" y1=\"" + number(y) + "\" x2=\"" + number(x + 24) +
-            "\" y2=\"" + number(y) + "\" " + style(i) + "/>\n";
+    svg_ += "<line x1=\"" + svg_number(x) + "\" y1=\"" + svg_number(y) + "\" x2=\"" +
+            svg_number(x + 24) + "\" y2=\"" + svg_number(y) + "\" " + style(i) + "/>\n";
     text(x + 30, y + 4, "start", "", drawn.name);
   }
 
@@ -161,13 +137,7 @@ std::string axis_number(double value) {
 
 std::string to_svg(const std::vector<Chart>& charts) {
   const double height = chart_height * static_cast<double>(charts.size());
-  std::string svg =
-      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" +
-      number(width) + "\" height=\"" + number(height) + "\" viewBox=\"0 0 " + number(width) + " " +
-      number(height) +
-      "\" font-family=\"sans-serif\" font-size=\"12\">\n"
-      "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
+  std::string svg = svg_head(width, height, "font-family=\"sans-serif\" font-size=\"12\"");
   for (std::size_t i = 0; i < charts.size(); ++i)
     Drawing(charts[i], chart_height * static_cast<double>(i), svg).draw();
   return svg + "</svg>\n";

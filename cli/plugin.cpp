@@ -54,14 +54,6 @@ void print_vcpus(const Json& answer, std::ostream& out) {
   table.print(out);
 }
 
-/// "12.3 %" of `whole`.
-std::string share(std::uint64_t part, std::uint64_t whole) {
-  if (whole == 0) return "-";
-  const auto tenths = static_cast<std::uint64_t>(
-      1000.0 * static_cast<double>(part) / static_cast<double>(whole) + 0.5);
-  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " %";
-}
-
 void print_blocks(const Json& answer, std::ostream& out) {
   const std::uint64_t whole = count_at(answer, "executed_instructions");
   Table hottest(
@@ -70,13 +62,13 @@ void print_blocks(const Json& answer, std::ostream& out) {
     hottest.add({hexadecimal(count_at(block, "address")),
                  std::to_string(count_at(block, "instructions")),
                  std::to_string(count_at(block, "executions")),
-                 share(count_at(block, "executed_instructions"), whole)});
+                 share_text(count_at(block, "executed_instructions"), whole)});
   out << '\n';
   hottest.print(out);
   Table classes({{"CLASS"}, {"INSTRUCTIONS", right}, {"SHARE", right}});
   for (const auto& [name, count] : object_at(answer, "classes").items())
     classes.add({name, std::to_string(count_at(object_at(answer, "classes"), name)),
-                 share(count_at(object_at(answer, "classes"), name), whole)});
+                 share_text(count_at(object_at(answer, "classes"), name), whole)});
   out << '\n';
   classes.print(out);
 }

@@ -15,6 +15,7 @@
 #include "daemon/journal.hpp"
 #include "daemon/lttng_helper.hpp"
 #include "daemon/put_back.hpp"
+#include "daemon/trace_buffer.hpp"
 
 namespace qemon::cli {
 
@@ -104,6 +105,7 @@ void restore_by_journal(const Invocation& invocation, CommandContext& context) {
   }
   if (!all.empty()) daemon::remove_left_lttng_sessions();
   put_all_back(all, invocation.runtime_directory + "/trace");
+  for (const auto& each : all) daemon::remove_left_trace_instances(each->entry.vm);
   Json answer;
   answer["vms"] = Json::array();
   for (const auto& each : all) {

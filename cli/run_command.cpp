@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <spawn.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,46 +9,15 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 
 #include "base/unique_fd.hpp"
+#include "cli/held_signals.hpp"
 
 namespace qemon::cli {
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// Takes the signals that would end us out of the way, and gives them back.
-class HeldSignals {
- public:
-  HeldSignals() {
-    ::sigemptyset(&held_);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::sigaddset(&held_, number);
-    ::pthread_sigmask(SIG_BLOCK, &held_, &before_);
-    fd_ = UniqueFd(::signalfd(-1, &held_, SFD_CLOEXEC | SFD_NONBLOCK));
-  }
-  HeldSignals(const HeldSignals&) = delete;
-  HeldSignals& operator=(const HeldSignals&) = delete;
-  ~HeldSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-  [[nodiscard]] const sigset_t& before() const { return before_; }
-  [[nodiscard]] int fd() const { return fd_.get(); }
-
-  /// Passes on what has come.
-  void pass_on(pid_t child) const {
-    signalfd_siginfo info{};
-    while (::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      // What the terminal sends it sends to all of its foreground processes.
-      if (info.ssi_code != SI_KERNEL) ::kill(child, static_cast<int>(info.ssi_signo));
-    }
-  }
-
- private:
-  sigset_t held_{};
-  sigset_t before_{};
-  UniqueFd fd_;
-};
 
 Result<pid_t> spawn(const std::vector<std::string>& words, const sigset_t& mask) {
   std::vector<char*> arguments;

@@ -61,8 +61,8 @@ std::string headline(const Json& vm) {
 std::string trace_text(const Json& trace) {
   const std::string backend = text_at(trace, "backend");
   const std::string how = text_at(trace, "how");
-  // Nothing has been asked yet.
-  if (how.empty() && (backend.empty() || backend == "unknown")) return {};
+  // Nothing has been asked yet, or there is nothing to ask.
+  if (how.empty() && (backend.empty() || backend == "unknown" || backend == "none")) return {};
   std::string text = backend + (how.empty() ? "" : " (" + how + ")");
   const std::string destination = text_at(trace, "destination");
   if (destination != "none") append(text, destination);
@@ -71,9 +71,10 @@ std::string trace_text(const Json& trace) {
   return text;
 }
 
-/// The `log` backend drops nothing while it can write, and does not tell what it could not write.
+/// The log drops nothing while it can be written, and does not tell what could not be.
 std::string drops_text(const Json& trace) {
-  if (text_at(trace, "backend") == "log") return "drops are not counted by the log backend";
+  const std::string backend = text_at(trace, "backend");
+  if (backend == "log" || backend == "exec-log") return "drops are not counted by the log backend";
   return std::to_string(count_at(trace, "dropped")) + " dropped";
 }
 
@@ -115,6 +116,7 @@ void print_vm(std::ostream& out, const Json& vm) {
   print_line(out, "address", text_at(vm, "address"));
   const std::string traced = trace_text(trace);
   print_line(out, "trace", traced);
+  print_line(out, "plugin", text_at(vm, "plugin"));
   print_line(out, "catalog", text_at(trace, "catalog"));
   const auto leases = count_at(vm, "leases");
   if (count_at(events, "known") != 0)

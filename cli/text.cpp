@@ -98,8 +98,16 @@ std::string human_seconds(double seconds) {
   return format("%llud %lluh", whole / 86400, whole % 86400 / 3600);
 }
 
+std::string share_text(std::uint64_t part, std::uint64_t whole) {
+  if (whole == 0) return "-";
+  const auto tenths = static_cast<std::uint64_t>(
+      1000.0 * static_cast<double>(part) / static_cast<double>(whole) + 0.5);
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " %";
+}
+
 std::string counted(std::uint64_t count, std::string_view noun) {
-  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+  const bool hisses = noun.ends_with("s") || noun.ends_with("sh");
+  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : hisses ? "es" : "s");
 }
 
 std::string name_list(std::span<const std::string> names) {

@@ -24,6 +24,8 @@ namespace qemon::cli {
 [[nodiscard]] std::string human_bytes(std::uint64_t bytes);
 /// "0.2 s", "12 s", "3m 20s", "2h 3m", "4d 1h".
 [[nodiscard]] std::string human_seconds(double seconds);
+/// "12.3 %" of `whole`; "-" of nothing.
+[[nodiscard]] std::string share_text(std::uint64_t part, std::uint64_t whole);
 /// "1 event", "3 events".
 [[nodiscard]] std::string counted(std::uint64_t count, std::string_view noun);
 

@@ -2,23 +2,20 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <span>
 #include <system_error>
 #include <utility>
 
-#include "cli/progress.hpp"
 #include "cli/text.hpp"
 #include "exporters/bound_pack.hpp"
 #include "trace/catalog_places.hpp"
 #include "trace/exec_log_decoder.hpp"
 #include "trace/log_decoder.hpp"
-#include "trace/piece_reader.hpp"
 #include "trace/simple_decoder.hpp"
 
 namespace qemon::cli {
 namespace {
 
+using trace::TraceFormat;
 using trace::TraceInput;
 
 std::string list_of(const std::vector<std::string>& texts) {
@@ -35,12 +32,48 @@ TraceReplay::TraceReplay(Packs packs, std::string catalog_path)
 TraceReplay::~TraceReplay() = default;
 
 Result<void> TraceReplay::prepare(const TraceInput& input) {
-  const auto format = input.format().value_or(TraceInput::Format::log);
-  const bool exec_log = !packs_.empty() && packs_.front()->exec_log;
+  const auto seen = input.format().value_or(TraceInput::Format::log);
+  auto format = seen == TraceInput::Format::simple ? TraceFormat::simple : TraceFormat::log;
+  // That a log is one of -d exec is told by the packs that are to read it.
+  if (format == TraceFormat::log && reads_exec_log()) format = TraceFormat::exec_log;
+  const auto prepared = prepare_for(format, input.name());
+  if (!prepared) return prepared;
+  decoder_ = trace::make_decoder(format, events_);
+  if (format == TraceFormat::simple) simple_ = static_cast<trace::SimpleDecoder*>(decoder_.get());
+  expected_ = seen;
+  return {};
+}
+
+Result<void> TraceReplay::follow(const std::string& path, TraceFormat format,
+                                 trace::FileTailOptions::Start start) {
+  const auto prepared = prepare_for(format, path);
+  if (!prepared) return prepared;
+  feed_ = std::make_unique<trace::TraceFeed>(format, events_, path, start);
+  files_.emplace_back().name = path;
+  return {};
+}
+
+bool TraceReplay::pump(std::span<char> buffer) {
+  const bool more = feed_->pump(buffer, engine_);
+  files_.back().bytes = feed_->totals().bytes_read;
+  files_.back().complete = !more;
+  return more;
+}
+
+bool TraceReplay::reads_exec_log() const {
+  return !packs_.empty() && packs_.front()->exec_log;
+}
+
+/// Finds the catalog and binds the packs.
+Result<void> TraceReplay::prepare_for(TraceFormat format, const std::string& name) {
+  const bool exec_log = format == TraceFormat::exec_log;
+  if (!packs_.empty() && exec_log != reads_exec_log()) {
+    const std::string what = exec_log ? "a log of -d exec or -d cpu" : "a simple trace";
+    return Error{name + ": is " + (format == TraceFormat::log ? "a trace" : what) + ", but pack " +
+                 packs_.front()->name + " reads " +
+                 (exec_log ? "trace events" : "logs of -d exec and -d cpu")};
+  }
   if (exec_log) {
-    if (format == TraceInput::Format::simple)
-      return Error{input.name() + ": is a simple trace, but pack " + packs_.front()->name +
-                   " reads logs of -d exec and -d cpu"};
     catalog_ = trace::exec_log_catalog();
     catalog_path_.clear();
   } else if (auto loaded = load_catalog(format); !loaded) {
@@ -50,25 +83,13 @@ Result<void> TraceReplay::prepare(const TraceInput& input) {
     for (const auto& event : catalog_->events()) events_.add(event.name);
     events_.use_catalog(&*catalog_);
   }
-  if (exec_log) {
-    format_ = "exec-log";
-    decoder_ = std::make_unique<trace::ExecLogDecoder>(events_);
-  } else if (format == TraceInput::Format::simple) {
-    format_ = "simple";
-    auto decoder = std::make_unique<trace::SimpleDecoder>(events_);
-    simple_ = decoder.get();
-    decoder_ = std::move(decoder);
-  } else {
-    format_ = "log";
-    decoder_ = std::make_unique<trace::LogDecoder>(events_);
-  }
-  expected_ = format;
+  format_ = trace::to_string(format);
   engine_.use(packs_);
   note_left_out();
   return {};
 }
 
-Result<void> TraceReplay::load_catalog(TraceInput::Format format) {
+Result<void> TraceReplay::load_catalog(TraceFormat format) {
   const std::string cure = "give the file of the QEMU that wrote the trace with --trace-events";
   std::vector<std::string> tried;
   std::string problem;
@@ -87,7 +108,7 @@ Result<void> TraceReplay::load_catalog(TraceInput::Format format) {
   }
   const std::string missing =
       problem.empty() ? "no trace-events-all found (there is no " + list_of(tried) + ")" : problem;
-  if (format == TraceInput::Format::log)
+  if (format == TraceFormat::log)
     return Error{missing + ", without which a log's events are not known; " + cure};
   if (!packs_.empty())
     return Error{missing + ", without which packs cannot read arguments; " + cure};
@@ -123,14 +144,7 @@ Result<void> TraceReplay::read(TraceInput& input, Progress& progress, std::uint6
                  (input.format() == TraceInput::Format::log ? "a log" : "a simple trace") +
                  ", but what was read before is not; replay them one by one"};
   if (!files_.empty()) engine_.on_restart();
-  auto& file = files_.emplace_back();
-  file.name = input.name();
-  file.compressed = input.compressed();
-  auto result = decode_all(input, file, progress, done);
-  // Only now, so that the bytes that a cut `simple` file left over are counted as lost.
-  decoder_->restart();
-  file.complete = result.has_value();
-  return result;
+  return decode_file(input, *decoder_, engine_, progress, done, files_.emplace_back(), notes_);
 }
 
 Result<void> TraceReplay::skip(TraceInput& input) {
@@ -145,46 +159,18 @@ Result<void> TraceReplay::skip(TraceInput& input) {
   return {};
 }
 
-Result<void> TraceReplay::decode_all(TraceInput& input, ReplayedFile& file, Progress& progress,
-                                     std::uint64_t done) {
-  // What a decoder leaves of one piece goes in front of the next.
-  constexpr std::size_t room = 2 * trace::decode_bytes_max;
-  // Pipes do not tell how much there is to come.
-  const auto mode =
-      input.file_bytes() ? trace::PieceReader::Mode::ahead : trace::PieceReader::Mode::in_turn;
-  trace::PieceReader pieces(input, mode, room);
-  std::string rest;
-  while (true) {
-    const auto piece = pieces.next();
-    if (!piece) return piece.error();
-    if (piece->empty()) break;
-    file.bytes += piece->size();
-    char* const begin = piece->data() - rest.size();
-    std::memcpy(begin, rest.data(), rest.size());
-    const std::string_view bytes(begin, rest.size() + piece->size());
-    const auto used = decoder_->decode(bytes, engine_);
-    rest = bytes.substr(used);
-    if (simple_ != nullptr && !simple_->problem().empty())
-      return Error{input.name() + ": " + simple_->problem()};
-    progress.show(done + pieces.file_bytes_read());
-  }
-  // Arguments that were cut would be wrong, and QEMU ends each line when it writes it.
-  if (!rest.empty())
-    notes_.push_back(file.name + ": ends within a record, which is not counted (the last " +
-                     counted(rest.size(), "byte") + ")");
-  return {};
-}
-
 std::optional<trace::TimeSpan> TraceReplay::span() const {
   const auto span = stats().span;
   return span.empty() ? std::nullopt : std::optional(span);
 }
 
 trace::DecoderStats TraceReplay::stats() const {
+  if (feed_) return feed_->totals().decoder;
   return decoder_ != nullptr ? decoder_->stats() : trace::DecoderStats{};
 }
 
 std::uint64_t TraceReplay::mismatches() const {
+  if (feed_) return feed_->totals().mismatches;
   return simple_ != nullptr ? simple_->mismatches() : 0;
 }
 

@@ -4,15 +4,19 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
+#include "cli/decode_file.hpp"
 #include "exporters/engine.hpp"
 #include "exporters/pack.hpp"
 #include "trace/catalog.hpp"
 #include "trace/decoder.hpp"
 #include "trace/event_table.hpp"
+#include "trace/trace_feed.hpp"
+#include "trace/trace_format.hpp"
 #include "trace/trace_input.hpp"
 
 namespace qemon::trace {
@@ -20,16 +24,6 @@ class SimpleDecoder;
 }
 
 namespace qemon::cli {
-
-class Progress;
-
-/// One file as it was replayed.
-struct ReplayedFile {
-  std::string name;
-  bool compressed = false;
-  std::uint64_t bytes = 0;  ///< Of trace, which is more than the file has if that is compressed.
-  bool complete = false;    ///< Read to its end.
-};
 
 /// Files are one trace, in the order in which they are read: a log that was rotated. What was in
 /// flight at the end of one is void at the beginning of the next. Memory does not grow with them.
@@ -52,6 +46,15 @@ class TraceReplay {
   /// counted. `done`: bytes of earlier files, for the progress.
   [[nodiscard]] Result<void> read(trace::TraceInput& input, Progress& progress, std::uint64_t done);
 
+  /// Instead of prepare() and read(): follows one file while it is written, reading at each pump().
+  /// Restarts of the file void what is in flight.
+  [[nodiscard]] Result<void> follow(const std::string& path, trace::TraceFormat format,
+                                    trace::FileTailOptions::Start start);
+  /// Reads what has been written since, at most a megabyte or so. True if more is waiting.
+  bool pump(std::span<char> buffer);
+  /// Why the followed file cannot be read at the moment; empty if it can.
+  [[nodiscard]] const std::string& problem() const { return feed_->problem(); }
+
   /// The same for a file without a byte of trace, for which nothing needs to be prepared.
   [[nodiscard]] Result<void> skip(trace::TraceInput& input);
 
@@ -59,7 +62,7 @@ class TraceReplay {
   [[nodiscard]] const std::string& format() const { return format_; }
   /// Where the catalog is from; empty if there is none.
   [[nodiscard]] const std::string& catalog_path() const { return catalog_path_; }
-  [[nodiscard]] const std::vector<ReplayedFile>& files() const { return files_; }
+  [[nodiscard]] const std::vector<DecodedFile>& files() const { return files_; }
   [[nodiscard]] const trace::EventTable& events() const { return events_; }
   [[nodiscard]] const Packs& packs() const { return packs_; }
   /// Not const, since showing heat maps settles what they show.
@@ -77,10 +80,10 @@ class TraceReplay {
   [[nodiscard]] const std::vector<std::string>& pack_mistakes() const { return pack_mistakes_; }
 
  private:
-  [[nodiscard]] Result<void> load_catalog(trace::TraceInput::Format format);
+  [[nodiscard]] Result<void> prepare_for(trace::TraceFormat format, const std::string& name);
+  [[nodiscard]] Result<void> load_catalog(trace::TraceFormat format);
+  [[nodiscard]] bool reads_exec_log() const;
   void note_left_out();
-  [[nodiscard]] Result<void> decode_all(trace::TraceInput& input, ReplayedFile& file,
-                                        Progress& progress, std::uint64_t done);
 
   Packs packs_;
   std::string catalog_path_;
@@ -89,9 +92,10 @@ class TraceReplay {
   std::optional<trace::Catalog> catalog_;
   trace::EventTable events_;
   exporters::Engine engine_{events_};
-  std::unique_ptr<trace::Decoder> decoder_;
-  trace::SimpleDecoder* simple_ = nullptr;  // decoder_, if it is one.
-  std::vector<ReplayedFile> files_;
+  std::unique_ptr<trace::Decoder> decoder_;  // Of finished traces.
+  std::unique_ptr<trace::TraceFeed> feed_;   // Of one that is followed.
+  trace::SimpleDecoder* simple_ = nullptr;   // decoder_, if it is one.
+  std::vector<DecodedFile> files_;
   std::vector<std::string> notes_;
   std::vector<std::string> pack_mistakes_;
 };

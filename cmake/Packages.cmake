@@ -15,6 +15,9 @@ set(CPACK_COMPONENTS_ALL qemon)
 if(QEMON_HAS_DASHBOARDS)
   list(APPEND CPACK_COMPONENTS_ALL qemon-grafana)
 endif()
+if(QEMON_HAS_USDT)
+  list(APPEND CPACK_COMPONENTS_ALL qemon-usdt)
+endif()
 if(TARGET qemon-lttng)
   list(APPEND CPACK_COMPONENTS_ALL qemon-lttng)
 endif()
@@ -25,13 +28,14 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
+set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS ON)
 
 set(CPACK_DEBIAN_QEMON_PACKAGE_NAME qemon)
 set(CPACK_DEBIAN_QEMON_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_QEMON_PACKAGE_SHLIBDEPS ON)
 # Beside the libraries: what the maintainer scripts need.
 set(CPACK_DEBIAN_QEMON_PACKAGE_DEPENDS "init-system-helpers (>= 1.54~), systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles")
-set(CPACK_DEBIAN_QEMON_PACKAGE_SUGGESTS "prometheus, qemon-grafana, qemon-lttng, qemu-system")
+set(CPACK_DEBIAN_QEMON_PACKAGE_SUGGESTS "prometheus, qemon-grafana, qemon-lttng, qemon-usdt, qemu-system")
 set(CPACK_DEBIAN_QEMON_DESCRIPTION "live monitor for QEMU virtual machines
 qemond attaches to the monitors of running QEMU virtual machines, switches
 QEMU's own trace events on and off while the guests run, follows the traces
@@ -54,6 +58,17 @@ set(CPACK_DEBIAN_QEMON-GRAFANA_DESCRIPTION "dashboards and alerting rules for QE
 Dashboards for Grafana, with the files that provision them, and recording
 and alerting rules for Prometheus, of the metrics that qemond serves about
 running QEMU virtual machines. They can be on another host than qemond.")
+
+# Of the same build as qemond, which loads it.
+set(CPACK_COMPONENT_QEMON-USDT_DEPENDS qemon)
+set(CPACK_DEBIAN_QEMON-USDT_PACKAGE_NAME qemon-usdt)
+set(CPACK_DEBIAN_QEMON-USDT_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_QEMON-USDT_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_QEMON-USDT_DESCRIPTION "live monitor for QEMU virtual machines - USDT probes
+What qemond needs to follow the trace events of a QEMU that was built with
+the trace backend dtrace alone: a BPF program, and what attaches it to the
+probes in a running QEMU. It needs rights that qemond has not by default;
+an example shows how to give it those.")
 
 set(CPACK_DEBIAN_QEMON-LTTNG_PACKAGE_NAME qemon-lttng)
 set(CPACK_DEBIAN_QEMON-LTTNG_PACKAGE_SECTION admin)

@@ -84,8 +84,8 @@ class LatencyReader {
         if (is_new) view.changed.latency_histograms.erase(id);
         co_return written.error();
       }
-      const auto answer = co_await view.client.execute("block-latency-histogram-set",
-                                                       std::move(arguments), view.deadline);
+      const auto answer = co_await view.client->execute("block-latency-histogram-set",
+                                                        std::move(arguments), view.deadline);
       if (answer) {
         found.emplace(std::move(id));
         break;

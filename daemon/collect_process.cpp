@@ -194,6 +194,7 @@ Collector process_collector() {
   Collector collector;
   collector.name = "process";
   collector.interval = 10s;
+  collector.needs_monitor = false;
   collector.needs_process = true;
   // Shared by the copies of the function, which std::function insists on being able to make.
   collector.poll = [reader = std::make_shared<ProcessReader>()](CollectorView view) {

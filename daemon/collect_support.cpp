@@ -54,7 +54,7 @@ std::span<const json> entries_of(const json& list) {
 
 asio::awaitable<Result<json>> ask(CollectorView view, std::string command, json arguments) {
   auto answer =
-      co_await view.client.execute(std::move(command), std::move(arguments), view.deadline);
+      co_await view.client->execute(std::move(command), std::move(arguments), view.deadline);
   if (!answer && qmp::is_refusal(answer.error())) answer.emplace();
   co_return std::move(answer);
 }
@@ -71,7 +71,7 @@ asio::awaitable<Result<std::string>> ask_text(CollectorView view, std::string co
     }
     co_return std::move(text);
   }
-  auto text = co_await qmp::human_command(view.client, std::move(line), view.deadline);
+  auto text = co_await qmp::human_command(*view.client, std::move(line), view.deadline);
   if (!text && qmp::is_refusal(text.error())) text.emplace();
   co_return std::move(text);
 }

@@ -51,7 +51,7 @@ class SyncProfiler {
 
  private:
   static asio::awaitable<Result<std::string>> ask_human(CollectorView view, std::string line) {
-    auto text = co_await qmp::human_command(view.client, std::move(line), view.deadline);
+    auto text = co_await qmp::human_command(*view.client, std::move(line), view.deadline);
     if (!text && qmp::is_refusal(text.error())) text.emplace();
     co_return std::move(text);
   }

@@ -134,13 +134,15 @@ namespace {
 class TcgPluginCollector {
  public:
   asio::awaitable<Result<Figures>> poll(CollectorView view) {
-    if (!view.process) co_return Figures();
-    if (!process_ || !process_->same_process(*view.process)) {
-      process_ = view.process;
-      path_ = plugin_figures_path(process_->arguments);
+    if (view.plugin_path.empty()) co_return Figures();
+    const pid_t pid = view.process ? view.process->pid : 0;
+    const std::uint64_t start = view.process ? view.process->start_ticks : 0;
+    if (path_ != view.plugin_path || pid != pid_ || start != start_ticks_) {
+      path_ = view.plugin_path;
+      pid_ = pid;
+      start_ticks_ = start;
       reader_.reset();
     }
-    if (!path_) co_return Figures();
     co_return read();
   }
 
@@ -148,7 +150,7 @@ class TcgPluginCollector {
   Result<Figures> read() {
     if (reader_ && !reader_->is_still_there()) reader_.reset();
     if (!reader_) {
-      auto opened = open_plugin_figures(*path_);
+      auto opened = open_plugin_figures(path_);
       if (!opened) return opened.error();
       reader_.emplace(std::move(*opened));
       blocks_ = TcgBlocks();
@@ -176,8 +178,9 @@ class TcgPluginCollector {
     return figures;
   }
 
-  std::optional<ProcessInfo> process_;
-  std::optional<std::string> path_;
+  std::string path_;
+  pid_t pid_ = 0;  // Of the QEMU that it is of, if that is known.
+  std::uint64_t start_ticks_ = 0;
   std::optional<plugin::FiguresReader> reader_;
   TcgBlocks blocks_;
   bool has_blocks_ = false;
@@ -190,7 +193,7 @@ Collector tcg_plugin_collector() {
   Collector collector;
   collector.name = "tcg-plugin";
   collector.interval = 5s;
-  collector.needs_process = true;
+  collector.needs_monitor = false;
   // Shared by the function's copies, which std::function insists on making.
   const auto state = std::make_shared<TcgPluginCollector>();
   collector.poll = [state](CollectorView view) { return state->poll(view); };

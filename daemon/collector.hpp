@@ -26,12 +26,13 @@ using Figures = std::vector<prometheus::MetricFamily>;
 
 /// What a collector may use during one poll. Everything outlives the poll.
 struct CollectorView {
-  qmp::Client& client;
+  qmp::Client* client;  ///< nullptr for a VM without a monitor, see Collector::needs_monitor.
   const qmp::Identity& identity;
   const std::optional<ProcessInfo>& process;  ///< Absent if it cannot be seen from here.
-  const std::set<std::string>& commands;      ///< The QMP commands that this QEMU has.
-  std::uint64_t session = 0;                  ///< Differs for each monitor session.
-  std::chrono::milliseconds deadline{0};      ///< For each command.
+  const std::string& plugin_path;  ///< Of what its TCG plugin publishes; empty if it has none.
+  const std::set<std::string>& commands;  ///< The QMP commands that this QEMU has.
+  std::uint64_t session = 0;              ///< Differs for each monitor session.
+  std::chrono::milliseconds deadline{0};  ///< For each command.
   /// What collectors switched on in this QEMU, in this session or one before, and have not undone.
   JournaledCollecting& changed;
   /// Writes the journal: to be called between a change of `changed` and the command that makes it
@@ -46,6 +47,7 @@ struct Collector {
   std::chrono::milliseconds interval{0};  ///< Default time between two polls.
   bool on_by_default = true;
   std::vector<std::string> needs;  ///< QMP commands without which it is not for this VM.
+  bool needs_monitor = true;       ///< Asks QEMU, so a VM without a monitor has it not.
   bool needs_process = false;      ///< Reads /proc, so QEMU must be visible from here.
   /// Asks and returns everything anew. A refusal by QEMU that means "not here" (no balloon device,
   /// another accelerator) is no Error but figures without it. An Error ends this poll: the

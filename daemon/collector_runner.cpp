@@ -80,7 +80,8 @@ Result<void> CollectorRunner::end_plugin_level() {
 
 void CollectorRunner::begin_session(std::shared_ptr<const std::set<std::string>> commands,
                                     bool has_process, std::size_t seed) {
-  commands_ = std::move(commands);
+  has_monitor_ = commands != nullptr;
+  if (commands) commands_ = std::move(commands);
   has_process_ = has_process;
   in_session_ = true;
   ++session_;
@@ -116,6 +117,7 @@ void CollectorRunner::doubt() {
 
 bool CollectorRunner::is_available(const Collector& collector) const {
   if (collector.needs_process && !has_process_) return false;
+  if (!has_monitor_) return !collector.needs_monitor;
   return std::all_of(collector.needs.begin(), collector.needs.end(),
                      [&](const std::string& command) { return commands_->contains(command); });
 }
@@ -132,14 +134,14 @@ CollectorRunner::Entry* CollectorRunner::due_now() {
   return first != entries_.end() && first->due <= Clock::now() ? &*first : nullptr;
 }
 
-CollectorView CollectorRunner::view(const Entry& entry, qmp::Client& client,
+CollectorView CollectorRunner::view(const Entry& entry, qmp::Client* client,
                                     const qmp::Identity& identity,
                                     const std::optional<ProcessInfo>& process) {
-  return {client,   identity,       process,  *commands_,
+  return {client,   identity,       process,  plugin_path_,  *commands_,
           session_, entry.deadline, changed_, write_journal_};
 }
 
-asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,
+asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client* client,
                                                         const qmp::Identity& identity,
                                                         const std::optional<ProcessInfo>& process) {
   for (auto& entry : entries_) {
@@ -157,7 +159,7 @@ asio::awaitable<Result<void>> CollectorRunner::poll_one(qmp::Client& client,
 }
 
 asio::awaitable<std::vector<std::pair<std::string, std::string>>> CollectorRunner::poll_all(
-    qmp::Client& client, const qmp::Identity& identity, const std::optional<ProcessInfo>& process) {
+    qmp::Client* client, const qmp::Identity& identity, const std::optional<ProcessInfo>& process) {
   std::vector<std::pair<std::string, std::string>> failed;
   std::string given_up;
   const auto session = session_;
@@ -176,12 +178,15 @@ asio::awaitable<std::vector<std::pair<std::string, std::string>>> CollectorRunne
   co_return failed;
 }
 
-asio::awaitable<Result<void>> CollectorRunner::poll(Entry& polled, qmp::Client& client,
+asio::awaitable<Result<void>> CollectorRunner::poll(Entry& polled, qmp::Client* client,
                                                     const qmp::Identity& identity,
                                                     const std::optional<ProcessInfo>& process) {
   Entry* const entry = &polled;
   const auto begin = Clock::now();
-  const auto answered_before = client.statistics().round_trip_sum;
+  const auto answered = [client] {
+    return client == nullptr ? Clock::duration(0) : client->statistics().round_trip_sum;
+  };
+  const auto answered_before = answered();
   const auto session = session_;
   const auto may_use = view(*entry, client, identity, process);
   auto found = co_await entry->collector.poll(may_use);
@@ -197,7 +202,7 @@ asio::awaitable<Result<void>> CollectorRunner::poll(Entry& polled, qmp::Client& 
     entry->problem = found.error().detail;
     co_return found.error();
   }
-  pace(*entry, begin, client.statistics().round_trip_sum - answered_before);
+  pace(*entry, begin, answered() - answered_before);
   entry->problem.clear();
   entry->found = texts_.make(std::move(*found), vm_);
   entry->last_success_timestamp =
@@ -220,7 +225,7 @@ void CollectorRunner::pace(Entry& entry, Clock::time_point begin,
   entry.due = begin + std::clamp(paced, interval, interval * stretched_max);
 }
 
-asio::awaitable<void> CollectorRunner::finish(qmp::Client& client, const qmp::Identity& identity,
+asio::awaitable<void> CollectorRunner::finish(qmp::Client* client, const qmp::Identity& identity,
                                               const std::optional<ProcessInfo>& process) {
   for (auto& entry : entries_) {
     if (!entry.collector.finish || !entry.available || !(entry.on || entry.finish_due)) continue;

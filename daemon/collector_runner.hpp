@@ -44,12 +44,18 @@ class CollectorRunner {
   /// Puts back what it counted before, if anything was switched. Needs no monitor. After an Error
   /// it is due again in 10 s.
   Result<void> end_plugin_level();
-  /// Another QEMU takes its place, in which an earlier life of ours left this.
-  void begin_process(JournaledCollecting left_behind) { changed_ = std::move(left_behind); }
+  /// Another QEMU takes its place, in which an earlier life of ours left this. `plugin_path`: of
+  /// the file that its TCG plugin publishes in, or empty.
+  void begin_process(JournaledCollecting left_behind, std::string plugin_path) {
+    changed_ = std::move(left_behind);
+    plugin_path_ = std::move(plugin_path);
+  }
+  [[nodiscard]] const std::string& plugin_path() const { return plugin_path_; }
   /// What is told of collectors by name; others are as they are by default.
   void configure(const std::map<std::string, CollectorSettings>& settings);
   /// A monitor session begins. `commands`: that QEMU has, shared by the VMs that have the same
   /// ones. `seed` differs from VM to VM.
+  /// Without `commands` the VM has no monitor, and the polls are given no client.
   void begin_session(std::shared_ptr<const std::set<std::string>> commands, bool has_process,
                      std::size_t seed);
   /// The session is over: nothing is known any more, but for when each collector succeeded last.
@@ -62,15 +68,15 @@ class CollectorRunner {
   [[nodiscard]] Clock::time_point next_due() const;
   /// Undoes one that was switched off, or polls the one that is due the longest, if any is. An
   /// Error is only for the caller to see whether the monitor still answers.
-  boost::asio::awaitable<Result<void>> poll_one(qmp::Client& client, const qmp::Identity& identity,
+  boost::asio::awaitable<Result<void>> poll_one(qmp::Client* client, const qmp::Identity& identity,
                                                 const std::optional<ProcessInfo>& process);
   /// Polls all of them now, whenever their next turns are. Returns the names of those that could
   /// not tell what is now, and why: all that are left, once the monitor does not answer in time.
   boost::asio::awaitable<std::vector<std::pair<std::string, std::string>>> poll_all(
-      qmp::Client& client, const qmp::Identity& identity,
+      qmp::Client* client, const qmp::Identity& identity,
       const std::optional<ProcessInfo>& process);
   /// Undoes what collectors switched on in QEMU.
-  boost::asio::awaitable<void> finish(qmp::Client& client, const qmp::Identity& identity,
+  boost::asio::awaitable<void> finish(qmp::Client* client, const qmp::Identity& identity,
                                       const std::optional<ProcessInfo>& process);
 
   /// How a collector is doing. Only of those that are on and that the VM can answer.
@@ -115,11 +121,11 @@ class CollectorRunner {
 
   [[nodiscard]] std::optional<Health> health_of(const Entry& entry) const;
   [[nodiscard]] Entry* due_now();
-  boost::asio::awaitable<Result<void>> poll(Entry& entry, qmp::Client& client,
+  boost::asio::awaitable<Result<void>> poll(Entry& entry, qmp::Client* client,
                                             const qmp::Identity& identity,
                                             const std::optional<ProcessInfo>& process);
   void pace(Entry& entry, Clock::time_point begin, std::optional<Clock::duration> cost);
-  [[nodiscard]] CollectorView view(const Entry& entry, qmp::Client& client,
+  [[nodiscard]] CollectorView view(const Entry& entry, qmp::Client* client,
                                    const qmp::Identity& identity,
                                    const std::optional<ProcessInfo>& process);
   [[nodiscard]] bool is_available(const Collector& collector) const;
@@ -127,10 +133,12 @@ class CollectorRunner {
   exporters::FamilyTextMaker& texts_;
   std::function<Result<void>()> write_journal_;
   JournaledCollecting changed_;
+  std::string plugin_path_;
   std::string vm_;
   std::vector<Entry> entries_;
   std::shared_ptr<const std::set<std::string>> commands_ =
       std::make_shared<const std::set<std::string>>();
+  bool has_monitor_ = false;
   bool has_process_ = false;
   bool in_session_ = false;
   std::uint64_t session_ = 0;

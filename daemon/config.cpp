@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <iostream>
 
 #include "base/completion.hpp"
@@ -20,7 +19,6 @@
 namespace qemon::daemon {
 namespace {
 
-constexpr std::size_t name_length_max = 64;
 constexpr std::uint64_t default_trace_space_bytes = 256ULL << 20;
 constexpr const char* default_control_group = "qemon";  // A host may well not have it.
 constexpr const char* default_listen = "127.0.0.1:9749";
@@ -119,7 +117,8 @@ void add_options(CLI::App& app, Config& config, Words& words) {
       ->type_name("FILE");
   repeated("--vm", words.vms,
            "A VM: NAME=unix:PATH or NAME=tcp:HOST:PORT of its QMP monitor, NAME=hmp:unix:PATH or "
-           "NAME=hmp:tcp:HOST:PORT of its human monitor; may be repeated",
+           "NAME=hmp:tcp:HOST:PORT of its human monitor, or, without a monitor, NAME=file:PATH of "
+           "a trace that it writes; may be repeated",
            "NAME=ADDRESS");
   repeated("--discover", words.discovery,
            "Every socket that matches is the QMP monitor of a VM, for instance '/run/vms/*.qmp'; "
@@ -352,24 +351,6 @@ VmSettings Config::settings_of(const std::string& name, const VmSettings& own) c
     if (matches_glob(matching.pattern, name)) add(matching.settings);
   add(own);
   return all;
-}
-
-bool is_valid_vm_name(std::string_view name) {
-  return !name.empty() && name.size() <= name_length_max && name.front() != '-' &&
-         name.front() != '.' && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '_' || c == '-' || c == '.' || c == ':' || c == '@' || c == '+';
-         });
-}
-
-std::string name_of_endpoint(const qmp::Endpoint& endpoint) {
-  std::string name = endpoint.transport == qmp::Transport::tcp
-                         ? endpoint.host + ":" + std::to_string(endpoint.port)
-                         : std::filesystem::path(endpoint.path).stem().string();
-  for (char& each : name)
-    if (!is_valid_vm_name(std::string("x") + each)) each = '_';
-  name.resize(std::min(name.size(), name_length_max));
-  return is_valid_vm_name(name) ? name : "vm" + name.substr(0, name_length_max - 2);
 }
 
 }  // namespace qemon::daemon

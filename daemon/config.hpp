@@ -12,6 +12,7 @@
 
 #include "base/result.hpp"
 #include "daemon/budget_settings.hpp"
+#include "daemon/followed_file.hpp"
 #include "daemon/grafana_settings.hpp"
 #include "daemon/lease_length.hpp"
 #include "daemon/trace_backend.hpp"
@@ -42,10 +43,13 @@ struct VmSettings {
 };
 
 struct VmConfig {
-  std::string name;  ///< The label `vm`; empty for the VM's own, else that of its socket.
-  qmp::Endpoint endpoint;
+  std::string name;        ///< The label `vm`; empty for the VM's own, else that of its socket.
+  qmp::Endpoint endpoint;  ///< Of its monitor, if it is no file.
+  std::optional<FollowedFile> file;  ///< For a VM without a monitor.
   VmSettings settings;
 
+  /// As it was written: "unix:/run/vms/web1.qmp", "file:/tmp/trace.log,pid=123". Names the VM.
+  [[nodiscard]] std::string address() const;
   bool operator==(const VmConfig&) const = default;
 };
 
@@ -113,8 +117,12 @@ struct ParsedCommandLine {
 /// 100 ms to a day; nothing if it is none.
 [[nodiscard]] std::optional<std::chrono::milliseconds> parse_interval(std::string_view text);
 
-/// The name that a VM has by its address when it has no other: that of the socket's file without
+/// Puts what an address says into `config`: that of a monitor, as qmp::parse_endpoint takes it, or
+/// a file, as parse_followed_file does.
+[[nodiscard]] Result<void> set_address(std::string_view text, VmConfig& config);
+
+/// The name that a VM has by its address when it has no other: that of the socket or file without
 /// its extension, or HOST:PORT.
-[[nodiscard]] std::string name_of_endpoint(const qmp::Endpoint& endpoint);
+[[nodiscard]] std::string name_by_address(const VmConfig& config);
 
 }  // namespace qemon::daemon

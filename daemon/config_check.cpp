@@ -1,5 +1,6 @@
 #include "daemon/config_check.hpp"
 
+#include <algorithm>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -46,12 +47,15 @@ std::vector<std::string> unusable_packs(const Config& config, const exporters::P
   for (const auto& matching : config.settings)
     wanted.insert(matching.settings.packs.begin(), matching.settings.packs.end());
   std::vector<std::string> mistakes;
+  const bool has_file = std::any_of(config.vms.begin(), config.vms.end(),
+                                    [](const VmConfig& vm) { return vm.file.has_value(); });
   for (const auto& name : wanted) {
     const auto pack = packs.find(name);
     if (!pack) mistakes.push_back("packs: " + packs.no_such_pack(name));
-    if (pack && pack->exec_log)
+    if (pack && pack->exec_log && !has_file)
       mistakes.push_back("packs: " + name +
-                         " reads logs of -d exec, which qemond does not follow: use qemon replay");
+                         " reads logs of -d exec, and no VM is such a file: use qemon replay, or "
+                         "--vm NAME=file:PATH");
   }
   return mistakes;
 }

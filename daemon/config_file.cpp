@@ -124,13 +124,12 @@ class FileReader {
     const auto* address = node.find("address");
     if (address == nullptr)
       return fail(node, "vms: the address is missing, for instance unix:/run/vms/web1.qmp");
-    auto endpoint = qmp::parse_endpoint(address->scalar);
-    if (!endpoint) return fail(*address, "address: " + endpoint.error().detail);
-    vm.endpoint = std::move(*endpoint);
+    const auto set = set_address(address->scalar, vm);
+    if (!set) return fail(*address, "address: " + set.error().detail);
     for (const auto& other : config_.vms) {
       if (!vm.name.empty() && other.name == vm.name)
         fail(node, "name: " + vm.name + " is the name of another VM as well: choose another");
-      if (other.endpoint == vm.endpoint)
+      if (other.address() == vm.address())
         fail(*address, "address: is that of another VM as well: each has a monitor of its own");
     }
     read_settings(node, vm.settings);

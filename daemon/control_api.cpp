@@ -93,6 +93,11 @@ asio::awaitable<HttpResponse> ControlApi::handle(HttpRequest request) {
     if (get) co_return show_plugin(path[2], request);
     co_return post ? switch_plugin(path[2], request) : wrong_method("GET, POST");
   }
+  if (path.size() == 5 && path[0] == "v1" && path[1] == "vms" && path[3] == "plugin" &&
+      path[4] == "blocks")
+    co_return get ? list_blocks(path[2], request) : wrong_method("GET");
+  if (path.size() == 4 && path[0] == "v1" && path[1] == "vms" && path[3] == "heatmaps")
+    co_return get ? show_heat_maps(path[2]) : wrong_method("GET");
   co_return refuse(404, "qemond " + std::string(version) + " knows no " + request.path +
                             ": qemon and qemond are probably of different versions");
 }
@@ -129,8 +134,7 @@ HttpResponse ControlApi::list_events(const HttpRequest& request) const {
       events.push_back(to_json(row));
     }
     std::string error;
-    if (vm->known_events() == 0)
-      error = "is " + std::string(to_string(vm->state())) + ": " + vm->reason();
+    if (vm->known_events() == 0) error = vm->why_not_attached();
     list.push_back({{"vm", vm->name()}, {"events", std::move(events)}, {"error", error}});
   }
   return answer({{"vms", std::move(list)}});
@@ -173,13 +177,17 @@ asio::awaitable<HttpResponse> ControlApi::switch_packs(HttpRequest request) {
   auto wish = parse_wish(request, "packs", "names of packs", lease_length_);
   if (!wish) co_return refuse(400, wish.error().detail);
   if (!wish->vm.empty() && !fleet_.find(wish->vm)) co_return no_such_vm(wish->vm);
+  const bool has_file =
+      std::any_of(fleet_.vms().begin(), fleet_.vms().end(), [&](const std::shared_ptr<Vm>& vm) {
+        return vm->config().file && (wish->vm.empty() || vm->name() == wish->vm);
+      });
   for (const auto& name : wish->names) {
     const auto pack = packs_.find(name);
     if (!pack) co_return refuse(404, packs_.no_such_pack(name));
-    if (pack->exec_log)
-      co_return refuse(
-          400, "pack " + name +
-                   " reads logs of -d exec, which qemond does not follow: use qemon replay");
+    if (pack->exec_log && !has_file)
+      co_return refuse(400, "pack " + name +
+                                " reads logs of -d exec, and no VM is such a file: use qemon "
+                                "replay, or attach one as file:PATH");
   }
   const auto asker = asker_of(request);
   std::vector<std::pair<std::shared_ptr<Vm>, std::shared_ptr<Vm::SwitchRequest>>> asked;
@@ -221,11 +229,11 @@ asio::awaitable<HttpResponse> ControlApi::list_packs(HttpRequest request) {
     auto entry = to_json(*pack);
     auto vms = json::array();
     for (const auto& vm : fleet_.vms()) {
-      if (pack->exec_log || (only != nullptr && vm->name() != *only)) continue;
+      if (pack->exec_log && !vm->config().file) continue;
+      if (only != nullptr && vm->name() != *only) continue;
       auto fit = to_json(vm->name(), vm->fit(*pack));
       const bool unknown = vm->router() == nullptr;  // Not attached yet, or gone.
-      fit["error"] =
-          unknown ? "is " + std::string(to_string(vm->state())) + ": " + vm->reason() : "";
+      fit["error"] = unknown ? vm->why_not_attached() : "";
       vms.push_back(std::move(fit));
     }
     entry["vms"] = std::move(vms);
@@ -267,6 +275,7 @@ HttpResponse ControlApi::release(const std::string& name, const HttpRequest& req
       !(seconds->get<double>() > 0) || seconds->get<double>() > release_seconds_max) {
     return refuse(400, "a monitor is lent for more than 0 s and at most 24 h: give another time");
   }
+  if (vm->config().file) return refuse(409, name + " has no monitor that could be lent");
   const auto duration = std::chrono::milliseconds(std::llround(seconds->get<double>() * 1000));
   spdlog::info("{}: release seconds={} by={}", name, seconds->get<double>(),
                to_string(asker_of(request)));
@@ -279,7 +288,8 @@ HttpResponse ControlApi::attach(const std::string& name, const HttpRequest& requ
   const auto address = body.is_discarded() ? json::const_iterator() : body.find("address");
   if (body.is_discarded() || address == body.end() || !address->is_string())
     return refuse(400,
-                  "\"address\" must be that of a monitor, for instance unix:/run/vms/web1.qmp");
+                  "\"address\" must be that of a monitor or a file, for instance "
+                  "unix:/run/vms/web1.qmp or file:/tmp/trace.log");
   spdlog::info("attach vm={} address={} by={}", one_line(name),
                one_line(address->get_ref<const std::string&>()), to_string(asker_of(request)));
   const auto attached = fleet_.attach(name, address->get<std::string>());

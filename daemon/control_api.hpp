@@ -68,6 +68,8 @@ class ControlApi {
   [[nodiscard]] HttpResponse list_events(const HttpRequest& request) const;
   [[nodiscard]] HttpResponse release(const std::string& name, const HttpRequest& request) const;
   [[nodiscard]] HttpResponse show_plugin(const std::string& name, const HttpRequest& request) const;
+  [[nodiscard]] HttpResponse list_blocks(const std::string& name, const HttpRequest& request) const;
+  [[nodiscard]] HttpResponse show_heat_maps(const std::string& name) const;
   [[nodiscard]] HttpResponse switch_plugin(const std::string& name, const HttpRequest& request);
   [[nodiscard]] HttpResponse attach(const std::string& name, const HttpRequest& request);
   [[nodiscard]] HttpResponse detach(const std::string& name, const HttpRequest& request);

@@ -37,12 +37,12 @@ void Fleet::configure(const Config& config) {
     const auto& is = member.vm->config();
     const bool wanted = std::any_of(
         config_.vms.begin(), config_.vms.end(),
-        [&](const VmConfig& vm) { return vm.name == is.name && vm.endpoint == is.endpoint; });
+        [&](const VmConfig& vm) { return vm.name == is.name && vm.address() == is.address(); });
     if (!wanted) gone.push_back(member.vm);
   }
   for (const auto& vm : gone) remove(vm);
   for (const auto& vm : config_.vms)
-    if (!watches(vm.endpoint)) add(vm, Origin::configured);
+    if (!watches(vm.address())) add(vm, Origin::configured);
   scan();
   take_up_the_others();
   for (const auto& member : members_) member.vm->configure(settings_of(*member.vm));
@@ -75,19 +75,19 @@ std::shared_ptr<Vm> Fleet::find(const std::string& name) const {
 Result<void> Fleet::attach(const std::string& name, const std::string& address) {
   if (!is_valid_vm_name(name))
     return Error{"\"" + name + "\" cannot be a VM's name: use 1 to 64 letters, digits and _-.:@+"};
-  auto endpoint = qmp::parse_endpoint(address);
-  if (!endpoint) return endpoint.error();
-  if (endpoint->transport == qmp::Transport::unix_socket && !endpoint->path.starts_with('/'))
+  VmConfig config;
+  config.name = name;
+  const auto set = set_address(address, config);
+  if (!set) return set.error();
+  if (!config.file && config.endpoint.transport == qmp::Transport::unix_socket &&
+      !config.endpoint.path.starts_with('/'))
     return Error{"monitor address \"" + address +
                  "\": give an absolute path, since qemond runs in another folder"};
   if (find(name)) return Error{"there is a VM " + name + " already: choose another name"};
   for (const auto& vm : vms_) {
-    if (vm->config().endpoint == *endpoint)
+    if (vm->address() == config.address())
       return Error{address + " is watched already, as " + vm->name() + ": detach that first"};
   }
-  VmConfig config;
-  config.name = name;
-  config.endpoint = std::move(*endpoint);
   if (const auto vm = add(std::move(config), Origin::command)) vm->attached_by_command();
   return Result<void>();
 }
@@ -102,7 +102,7 @@ Result<void> Fleet::detach(const std::string& name) {
 
 std::shared_ptr<Vm> Fleet::add(VmConfig config, Origin origin) {
   if (stopping_) return nullptr;
-  const auto wanted = config.name.empty() ? name_of_endpoint(config.endpoint) : config.name;
+  const auto wanted = config.name.empty() ? name_by_address(config) : config.name;
   auto vm = std::make_shared<Vm>(executor_, config, free_name(wanted, nullptr), environment_);
   if (auto left = left_.extract(vm->address())) vm->take_up(std::move(left.mapped()));
   vm->configure(settings_of(*vm));
@@ -130,12 +130,11 @@ void Fleet::take_up_the_others() {
   for (const auto& [address, entry] : left_) others.push_back(entry);
   for (const auto& entry : others) {
     VmConfig config;
-    auto endpoint = qmp::parse_endpoint(entry.address);
-    if (!endpoint || entry.boot != boot_id()) {
+    const auto set = set_address(entry.address, config);
+    if (!set || entry.boot != boot_id()) {
       std::ignore = environment_.journal->remove(entry.address);
       continue;
     }
-    config.endpoint = std::move(*endpoint);
     if (is_valid_vm_name(entry.vm)) config.name = entry.vm;
     const auto vm = add(std::move(config), Origin::command);
     if (!vm || entry.attached_by_command) continue;
@@ -167,9 +166,9 @@ void Fleet::scan() {
       VmConfig config;
       config.endpoint.protocol = rule.protocol;
       config.endpoint.path = path;
-      present.insert(qmp::to_string(config.endpoint));
-      const bool skip = detached_.contains(qmp::to_string(config.endpoint));
-      if (!skip && !watches(config.endpoint)) add(std::move(config), Origin::discovered);
+      present.insert(config.address());
+      const bool skip = detached_.contains(config.address());
+      if (!skip && !watches(config.address())) add(std::move(config), Origin::discovered);
     }
   }
   std::vector<std::shared_ptr<Vm>> gone;
@@ -183,8 +182,7 @@ void Fleet::scan() {
 
 /// A VM without a configured name has told its own: the label `vm` is that, if it can be.
 void Fleet::name(Vm& vm, const std::string& own_name) {
-  const auto wanted =
-      is_valid_vm_name(own_name) ? own_name : name_of_endpoint(vm.config().endpoint);
+  const auto wanted = is_valid_vm_name(own_name) ? own_name : name_by_address(vm.config());
   const auto chosen = free_name(wanted, &vm);
   if (chosen == vm.name()) return;
   spdlog::info("{}: is called {} address={}", vm.name(), chosen, vm.address());
@@ -203,7 +201,7 @@ void Fleet::name(Vm& vm, const std::string& own_name) {
 VmSettings Fleet::settings_of(const Vm& vm) const {
   const auto configured =
       std::find_if(config_.vms.begin(), config_.vms.end(),
-                   [&](const VmConfig& each) { return each.endpoint == vm.config().endpoint; });
+                   [&](const VmConfig& each) { return each.address() == vm.address(); });
   return config_.settings_of(vm.name(),
                              configured == config_.vms.end() ? VmSettings{} : configured->settings);
 }
@@ -213,7 +211,7 @@ std::string Fleet::free_name(const std::string& wanted, const Vm* except) const 
   const auto taken = [&](const std::string& name) {
     const bool reserved =
         std::any_of(config_.vms.begin(), config_.vms.end(), [&](const VmConfig& vm) {
-          return vm.name == name && (except == nullptr || vm.endpoint != except->config().endpoint);
+          return vm.name == name && (except == nullptr || vm.address() != except->address());
         });
     const auto vm = find(name);
     return (vm && vm.get() != except) || (reserved && except != nullptr);
@@ -226,8 +224,8 @@ std::string Fleet::free_name(const std::string& wanted, const Vm* except) const 
   }
 }
 
-bool Fleet::watches(const qmp::Endpoint& endpoint) const {
-  return addresses_.contains(qmp::to_string(endpoint));
+bool Fleet::watches(const std::string& address) const {
+  return addresses_.contains(address);
 }
 
 void Fleet::list(const std::shared_ptr<Vm>& vm) {
@@ -244,7 +242,7 @@ void Fleet::unlist(const std::shared_ptr<Vm>& vm) {
 /// What a VM that was out of reach when it was detached still has of ours: whoever attaches it
 /// again goes on from there.
 void Fleet::remember_left(const Vm& vm) {
-  if (vm.left() && !watches(vm.config().endpoint)) left_.insert_or_assign(vm.address(), *vm.left());
+  if (vm.left() && !watches(vm.address())) left_.insert_or_assign(vm.address(), *vm.left());
 }
 
 void Fleet::spawn(std::shared_ptr<Vm> vm, asio::awaitable<void> task,

@@ -68,7 +68,7 @@ class Fleet {
   void name(Vm& vm, const std::string& own_name);
   [[nodiscard]] VmSettings settings_of(const Vm& vm) const;
   [[nodiscard]] std::string free_name(const std::string& wanted, const Vm* except) const;
-  [[nodiscard]] bool watches(const qmp::Endpoint& endpoint) const;
+  [[nodiscard]] bool watches(const std::string& address) const;
   void list(const std::shared_ptr<Vm>& vm);
   void unlist(const std::shared_ptr<Vm>& vm);
   void spawn(std::shared_ptr<Vm> vm, boost::asio::awaitable<void> task,

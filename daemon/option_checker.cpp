@@ -28,12 +28,14 @@ void OptionChecker::add_vm(const std::string& option, Config& config) {
                 ": write NAME=ADDRESS, with a name of 1 to 64 letters, digits and _-.:@+, "
                 "for instance web1=unix:/run/vms/web1.qmp");
   }
-  auto endpoint = qmp::parse_endpoint(parts->second);
-  if (!endpoint) return fail("--vm " + option + ": " + endpoint.error().detail);
+  VmConfig vm;
+  vm.name = parts->first;
+  const auto address = set_address(parts->second, vm);
+  if (!address) return fail("--vm " + option + ": " + address.error().detail);
   const bool taken = std::any_of(config.vms.begin(), config.vms.end(),
-                                 [&](const VmConfig& vm) { return vm.name == parts->first; });
+                                 [&](const VmConfig& each) { return each.name == vm.name; });
   if (taken) return fail("--vm " + option + ": the name " + parts->first + " is given twice");
-  config.vms.push_back({parts->first, std::move(*endpoint), {}});
+  config.vms.push_back(std::move(vm));
 }
 
 void OptionChecker::add_catalog(const std::string& option, Config& config) {

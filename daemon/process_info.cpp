@@ -148,6 +148,10 @@ Result<ProcessInfo> inspect_process(pid_t pid) {
   ProcessInfo process;
   process.pid = pid;
   process.start_ticks = stat->start_ticks;
+  process.own_id = pid;
+  const auto ids = status_field(status, "NSpid");
+  for (int level = 0; const auto id = number_at(ids, level); ++level)
+    process.own_id = static_cast<pid_t>(*id);
   process.uid = static_cast<uid_t>(number_at(status_field(status, "Uid"), 1).value_or(0));
   process.gid = static_cast<gid_t>(number_at(status_field(status, "Gid"), 1).value_or(0));
   process.exe = read_link(proc_path(pid, "exe"));

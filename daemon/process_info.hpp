@@ -17,8 +17,9 @@ namespace qemon::daemon {
 struct ProcessInfo {
   pid_t pid = 0;
   std::uint64_t start_ticks =
-      0;          ///< Field 22 of /proc/PID/stat: with the pid, it names a process for good.
-  uid_t uid = 0;  ///< Effective user: what file permissions are checked against.
+      0;             ///< Field 22 of /proc/PID/stat: with the pid, it names a process for good.
+  pid_t own_id = 0;  ///< What it has for its pid itself; another number in a container.
+  uid_t uid = 0;     ///< Effective user: what file permissions are checked against.
   gid_t gid = 0;
   std::string exe;           ///< Empty if we may not read it.
   bool exe_deleted = false;  ///< The binary was replaced or removed while it runs.

@@ -90,10 +90,6 @@ asio::awaitable<Result<void>> undo_collecting(qmp::Client& client,
   const auto note = [&](const Error& error) {
     if (done) done = error;
   };
-  if (collecting.plugin_level) {
-    const auto back = put_plugin_level_back(*collecting.plugin_level);
-    if (!back) note(back.error());
-  }
   for (const auto& id : collecting.latency_histograms) {
     auto arguments = nlohmann::json::object();
     arguments["id"] = id;
@@ -170,6 +166,13 @@ asio::awaitable<PutBack> put_back(JournalEntry entry, std::string trace_director
   PutBack done;
   done.gone = !may_be_alive(entry);
   if (done.gone || !entry.changed_qemu()) co_return done;
+  if (entry.collecting.plugin_level) {
+    // Told through its file, whether the monitor can be reached or not.
+    const auto back = put_plugin_level_back(*entry.collecting.plugin_level);
+    if (!back) done.error = "its plugin's level is not put back: " + back.error().detail;
+    entry.collecting.plugin_level.reset();
+    if (!back || !entry.changed_qemu()) co_return done;
+  }
   auto endpoint = qmp::parse_endpoint(entry.address);
   if (!endpoint) {
     done.error = endpoint.error().detail;

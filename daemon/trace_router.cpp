@@ -245,6 +245,15 @@ void TraceRouter::follow_in_place(trace::TraceFormat format, const std::string& 
   destination_ = Destination::in_place;
 }
 
+void TraceRouter::follow_file(trace::TraceFormat format, const std::string& path,
+                              trace::FileTailOptions::Start start, std::string how) {
+  backends_.simple = format == trace::TraceFormat::simple;
+  backends_.log = !backends_.simple;
+  backends_.how = std::move(how);
+  feed_ = std::make_unique<trace::TraceFeed>(format, events_, path, start);
+  destination_ = Destination::in_place;
+}
+
 bool TraceRouter::pump(std::span<char> buffer) {
   bool more = feed_ && feed_->pump(buffer, sink_);
   if (source_) more |= source_->pump(buffer, sink_);
@@ -289,6 +298,7 @@ std::string TraceRouter::path() const {
 
 std::string_view TraceRouter::backend() const {
   if (choice_) return to_string(choice_->backend);
+  if (feed_ && feed_->format() == trace::TraceFormat::exec_log) return "exec-log";
   if (backends_.simple) return "simple";
   return backends_.log ? "log" : "none";
 }
@@ -358,7 +368,8 @@ std::vector<std::string> TraceRouter::problems() const {
     for (auto& problem : source_->problems()) lines.push_back(std::move(problem));
     return lines;
   }
-  if (timestamps() == std::optional(false)) {
+  // Nothing of an exec-log needs times.
+  if (timestamps() == std::optional(false) && backend() != "exec-log") {
     lines.emplace_back("no timestamps in the log: start QEMU with -msg timestamp=on for latencies");
   }
   if (backends_.simple && backends_.log && log_.user_file) {

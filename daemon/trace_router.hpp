@@ -69,6 +69,10 @@ class TraceRouter {
   /// Finds out where the trace goes, after choose(), and begins to follow what can be followed in
   /// place. An Error only if the session is over.
   boost::asio::awaitable<Result<void>> attach(qmp::Client& client);
+  /// Instead of attach(), for a QEMU without a monitor: follows a file that it writes. `how` is
+  /// what people are told of its format.
+  void follow_file(trace::TraceFormat format, const std::string& path,
+                   trace::FileTailOptions::Start start, std::string how);
   /// Leads the trace to us; called before the first event is switched on. An Error says why it
   /// cannot be done.
   boost::asio::awaitable<Result<void>> start(qmp::Client& client);
@@ -107,7 +111,7 @@ class TraceRouter {
   [[nodiscard]] Destination destination() const { return destination_; }
   [[nodiscard]] std::string path() const;
   [[nodiscard]] const std::string& backend_found_by() const { return backends_.how; }
-  /// "simple", "log", "usdt", "ftrace", "lttng", "syslog", "none".
+  /// "simple", "log", "exec-log", "usdt", "ftrace", "lttng", "syslog", "none".
   [[nodiscard]] std::string_view backend() const;
   /// Bytes not yet decoded, over all feeds.
   [[nodiscard]] std::uint64_t lag_bytes() const;

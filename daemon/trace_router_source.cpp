@@ -68,6 +68,8 @@ asio::awaitable<Result<void>> TraceRouter::start_source() {
                     " needs: build it with that, or have another backend followed with --backend"};
   }
   auto started = co_await source->start();
+  // Nobody may be waiting for the answer.
+  note_ = started ? std::string() : started.error().detail;
   if (!started) co_return started.error();
   source_ = std::move(source);
   destination_ = Destination::source;

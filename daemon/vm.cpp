@@ -76,6 +76,7 @@ Vm::Vm(asio::any_io_executor executor, VmConfig config, std::string name,
 Vm::~Vm() = default;
 
 asio::awaitable<void> Vm::run() {
+  while (!stopping_ && config_.file) co_await attend_file();
   while (!stopping_) {
     co_await attempt();
     if (stopping_) break;
@@ -98,7 +99,7 @@ asio::awaitable<void> Vm::run() {
   // Left while the monitor was not ours: one more try to put things back.
   end_all_leases();
   const bool alive = journaled_ ? may_be_alive(*journaled_) : !process_ || is_alive(*process_);
-  if (alive && journal_entry().changed_qemu()) co_await attempt();
+  if (alive && !config_.file && journal_entry().changed_qemu()) co_await attempt();
   if (!alive) {
     journaled_.reset();
     co_await end_process();
@@ -205,7 +206,7 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
     going = co_await poll_if_due(client);
     if (!going) note_failure(going.error());
     if (answering_) {
-      going = co_await collectors_.poll_one(client, *identity_, process_);
+      going = co_await collectors_.poll_one(&client, *identity_, process_);
       if (!going && !session_ended_) note_failure(going.error());
     }
     if (!requests_.empty() || session_ended_ || stopping_ || state_ != VmState::attached) continue;
@@ -217,7 +218,7 @@ asio::awaitable<void> Vm::serve(qmp::Client& client) {
   if (!session_ended_ && !stopping_) co_await abandon_measuring(client);
   if (!session_ended_ && !stopping_) co_await close_windows(client);
   const bool works = !session_ended_ && answering_;
-  if (works) co_await collectors_.finish(client, *identity_, process_);
+  if (works) co_await collectors_.finish(&client, *identity_, process_);
   collectors_.end_session();
   run_state_clock_.lost(Clock::now());
   if (stopping_ && !session_ended_) co_await restore(client);
@@ -235,7 +236,8 @@ asio::awaitable<void> Vm::follow_trace() {
     if (!router_ || !router_->reading()) {
       feed_timer_.expires_at(Clock::time_point::max());
     } else {
-      const bool something_on = leases_.count_on() > 0 || router_->lag_bytes() > 0;
+      const bool something_on =
+          leases_.count_on() > 0 || router_->lag_bytes() > 0 || config_.file.has_value();
       feed_timer_.expires_after(something_on ? std::chrono::milliseconds(feed_interval) : 500ms);
     }
     co_await feed_timer_.async_wait(asio::as_tuple(asio::use_awaitable));

@@ -158,10 +158,12 @@ class Vm {
   void marked() { ++marks_; }
 
   [[nodiscard]] const std::string& name() const { return name_; }
-  [[nodiscard]] std::string address() const { return qmp::to_string(config_.endpoint); }
+  [[nodiscard]] std::string address() const { return config_.address(); }
   [[nodiscard]] VmState state() const { return state_; }
   /// Why the state is what it is, or what is wrong with the monitor; may be empty.
   [[nodiscard]] const std::string& reason() const { return reason_; }
+  /// Of a request that only an attached VM can serve: "is unreachable: no such socket".
+  [[nodiscard]] std::string why_not_attached() const;
   /// True while attached and answering.
   [[nodiscard]] bool is_up() const { return state_ == VmState::attached && answering_; }
   /// True once this VM has been attached or found absent for the first time.
@@ -219,10 +221,19 @@ class Vm {
 
  private:
   boost::asio::awaitable<void> attempt();
+  boost::asio::awaitable<void> attend_file();
+  boost::asio::awaitable<Result<void>> begin_file();
+  void begin_file_events(trace::TraceFormat format);
+  boost::asio::awaitable<void> serve_file();
+  boost::asio::awaitable<void> answer_file_requests();
+  void notice_file_events();
+  [[nodiscard]] std::string why_file_ended() const;
   boost::asio::awaitable<void> serve(qmp::Client& client);
   boost::asio::awaitable<Result<void>> attach(qmp::Client& client);
   void find_process(const qmp::Client& client, const std::vector<pid_t>& threads);
-  boost::asio::awaitable<Result<void>> load_states(qmp::Client& client, bool same_process);
+  boost::asio::awaitable<Result<void>> load_states(qmp::Client& client, bool same_process,
+                                                   bool lists_all);
+  void find_unlisted_events(std::vector<qmp::TraceEventLine>& lines);
   boost::asio::awaitable<Result<void>> switch_off_journaled(
       qmp::Client& client, std::span<const qmp::TraceEventLine> lines);
   void begin_events(std::span<const qmp::TraceEventLine> lines);
@@ -260,8 +271,6 @@ class Vm {
   void observe(const std::string& listed);
   void observe(std::string_view event_name, bool on);
   boost::asio::awaitable<void> wait(std::chrono::steady_clock::time_point until);
-  /// Of a request that only an attached VM can serve: "is unreachable: no such socket".
-  [[nodiscard]] std::string why_not_attached() const;
   std::shared_ptr<SwitchRequest> ask(std::shared_ptr<SwitchRequest> request);
   bool settle(const SwitchRequest& request, SwitchReport& report);
   bool settle_events_on(const SwitchRequest& request, SwitchReport& report);
@@ -317,7 +326,10 @@ class Vm {
   std::string session_end_;    // And why.
   std::chrono::steady_clock::time_point released_until_{};
   std::chrono::milliseconds backoff_;
-  bool met_somebody_ = false;  // At the last attempt, but it came to nothing.
+  bool met_somebody_ = false;    // At the last attempt, but it came to nothing.
+  bool is_plugin_file_ = false;  // A VM that is a file: of what a TCG plugin publishes.
+  bool saw_no_file_ =
+      false;  // A VM that is a file: it was missing or empty, so nothing was missed.
 
   std::optional<qmp::Identity> identity_;
   std::optional<ProcessInfo> process_;
@@ -333,6 +345,9 @@ class Vm {
 
   trace::EventTable events_;
   std::size_t known_events_ = 0;  // That the QEMU last attached to has.
+  // Those of them that it does not list, nor could switch: a QEMU with the backend `dtrace` alone
+  // has most of its events as probes in its code only.
+  std::set<std::string, std::less<>> unlisted_events_;
   FoundCatalog catalog_;
   exporters::Engine engine_{events_};
   Leases leases_;

@@ -5,7 +5,9 @@
 #include <set>
 #include <string_view>
 
+#include "daemon/plugin_level.hpp"
 #include "daemon/qemu_process.hpp"
+#include "daemon/usdt_probes.hpp"
 #include "daemon/vm.hpp"
 #include "qmp/error.hpp"
 
@@ -34,8 +36,9 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
 
   auto backends = co_await qmp::detect_backends(client);
   if (!backends) co_return wrap(backends.error(), "its trace backend cannot be asked");
+  const bool lists_all = backends->simple || backends->log;
   router_->choose(std::move(*backends), process_);
-  auto loaded = co_await load_states(client, same_process && states_known_);
+  auto loaded = co_await load_states(client, same_process && states_known_, lists_all);
   if (!loaded) co_return loaded.error();
   if (!same_process || !catalog_.catalog) choose_catalog();
   use_packs();
@@ -86,7 +89,7 @@ asio::awaitable<void> Vm::end_process() {
   process_.reset();
   events_.use_catalog(nullptr);
   catalog_ = {};
-  collectors_.begin_process({});
+  collectors_.begin_process({}, {});
   write_journal_or_warn();
 }
 
@@ -112,12 +115,20 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
   remove_left_sources(name());
   const bool is_journaled = is_journaled_process();
   if (is_journaled) router_->left_behind(journaled_->trace);
-  collectors_.begin_process(is_journaled ? journaled_->collecting : JournaledCollecting());
+  std::string plugin_path;
+  if (is_plugin_file_) {
+    plugin_path = config_.file->path;
+  } else if (process_) {
+    plugin_path = plugin_figures_path(process_->arguments).value_or("");
+  }
+  collectors_.begin_process(is_journaled ? journaled_->collecting : JournaledCollecting(),
+                            std::move(plugin_path));
 }
 
 /// Reads the states of all events. Differences to what we believe of the same process
-/// (`same_process`) are others' doing.
-asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_process) {
+/// (`same_process`) are others' doing. Not every QEMU lists all events that it has (`lists_all`).
+asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_process,
+                                              bool lists_all) {
   auto listed = co_await qmp::list_trace_events(client);
   if (!listed) co_return wrap(listed.error(), "its trace events cannot be listed");
   last_look_time_ = Clock::now();
@@ -130,7 +141,11 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
     for (const auto& state : states)
       lines.push_back({state.name, state.state == qmp::TraceEventState::enabled});
   }
-  if (!same_process) begin_events(lines);
+  if (!same_process) {
+    unlisted_events_.clear();
+    if (!lists_all) find_unlisted_events(lines);
+    begin_events(lines);
+  }
   if (!router_->switches_in_qemu()) {
     auto put_back = co_await switch_off_journaled(client, lines);
     if (!put_back) co_return put_back.error();
@@ -150,11 +165,24 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
     }
   }
   probe_event_.clear();
-  known_events_ = lines.size();
+  known_events_ = lines.size() + (same_process ? unlisted_events_.size() : 0);
   states_known_ = true;
   take_up_states();
   journaled_.reset();
   co_return Result<void>();
+}
+
+/// Adds those that are in QEMU's code only. They are on as far as we know that they were to be.
+void Vm::find_unlisted_events(std::vector<qmp::TraceEventLine>& lines) {
+  if (!process_) return;
+  std::set<std::string_view> listed;
+  for (const auto& line : lines) listed.insert(line.name);
+  for (auto& probe : probe_names(process_->pid))
+    if (!listed.contains(probe)) unlisted_events_.insert(std::move(probe));
+  for (const auto& unlisted : unlisted_events_) {
+    const bool on = is_journaled_process() && std::ranges::count(journaled_->on, unlisted) > 0;
+    lines.push_back({unlisted, on});
+  }
 }
 
 /// An earlier qemond had another backend followed, for which it switched events on in QEMU.

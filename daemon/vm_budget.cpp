@@ -55,6 +55,8 @@ void Vm::watch_trace() {
   }
   // QEMU does not say what it could not write.
   completeness_.tick(now, losses(), router_->is_full());
+  // What others have on in a QEMU that cannot be told anything needs no watching over.
+  if (config_.file) return;
   budget_.set_limits(budget_limits());
   // What was just found to be too much is to be off before anything is measured again.
   if (any_tripped_still_on()) return budget_.restart();
@@ -106,7 +108,7 @@ bool Vm::any_tripped_still_on() const {
 /// Our events make a log of the user's grow, and a file of ours that is read too slowly: both have
 /// an end. Before it, all go off that make records at all; at it, all.
 void Vm::enforce_trace_space() {
-  if (!leases_.any_wanted() || !router_->following()) return;
+  if (config_.file || !leases_.any_wanted() || !router_->following()) return;
   const auto limit = environment_.trace_space_bytes;
   const bool in_place = !router_->redirected();
   if (in_place) {

@@ -68,6 +68,9 @@ std::shared_ptr<Vm::CostRequest> Vm::ask_for_cost(std::vector<std::string> patte
   if (state_ != VmState::attached) {
     request->report.error = why_not_attached();
     request->done = true;
+  } else if (config_.file) {
+    request->report.error = "has no monitor, so its events cannot be switched to measure them";
+    request->done = true;
   } else {
     cost_requests_.push_back(request);
     wake();

@@ -41,6 +41,8 @@ void Vm::attached_by_command() {
 /// Whether the QEMU that this session is with is the one that the journal is about.
 bool Vm::is_journaled_process() const {
   if (!journaled_ || journaled_->boot != boot_id()) return false;
+  // A file without a process is what it was, wherever it is.
+  if (config_.file && !journaled_->process) return !process_;
   if (!journaled_->process)
     return !process_ && !thread_ids_.empty() && thread_ids_ == journaled_->threads;
   return process_ && process_->pid == journaled_->process->pid &&

@@ -127,7 +127,10 @@ json to_json(const Vm& vm) {
                       {"held", vm.leases().count_held()}};
   object["packs"] = vm.packs_on();
   object["leases"] = vm.leases().all().size();
-  object["budget"] = budget_json(vm);
+  // What a QEMU without a monitor has on nobody can switch off.
+  object["budget"] = vm.config().file ? json::object() : budget_json(vm);
+  const auto plugin = vm.plugin_path();
+  object["plugin"] = plugin ? json(*plugin) : json(nullptr);
   object["degraded"] = vm.degraded();
   return object;
 }

@@ -15,25 +15,39 @@ bool can_switch_level(const qmp::Version& version) {
          (version >= qmp::Version{7, 2, 18} && version < qmp::Version{7, 3, 0});
 }
 
+/// The same of a QEMU without a monitor to ask: 10.0 has the first plugin API that says so.
+bool is_mended(const std::string& path) {
+  constexpr std::uint32_t api_of_10_0 = 4;
+  const auto reader = open_plugin_figures(path);
+  if (!reader) return false;
+  const auto header = reader->read_header();
+  return header && header->api >= api_of_10_0;
+}
+
 }  // namespace
 
 Result<std::string> Vm::plugin_path() const {
   if (!is_up()) return Error{why_not_attached()};
+  if (config_.file && !collectors_.plugin_path().empty())
+    return {boost::system::in_place_value, collectors_.plugin_path()};
+  if (config_.file)
+    return Error{"has no TCG plugin that is known of: give its file with file:PATH, or its pid"};
   if (!process_) return Error{"its process cannot be seen from here: " + process_problem_};
-  auto path = plugin_figures_path(process_->arguments);
-  if (!path)
+  if (collectors_.plugin_path().empty())
     return Error{
         "was started without qemon's TCG plugin: start QEMU with "
         "-plugin libqemon-plugin.so,path=/run/vms/NAME.tcg"};
-  return {boost::system::in_place_value, std::move(*path)};
+  return {boost::system::in_place_value, collectors_.plugin_path()};
 }
 
 Result<void> Vm::switch_plugin_level(std::uint32_t wanted, LeaseLength length) {
   const auto path = plugin_path();
   if (!path) return path.error();
-  if (!identity_ || !can_switch_level(identity_->version))
+  const bool can =
+      config_.file ? is_mended(*path) : identity_ && can_switch_level(identity_->version);
+  if (!can)
     return Error{
-        "QEMU " + qemu_version() +
+        (config_.file ? "a QEMU before 10.0" : "QEMU " + qemu_version()) +
         " may hang when its plugin's level is switched while it runs: start it with level=" +
         std::string(plugin::level_name(wanted)) + ", or take QEMU 10.0 or newer"};
   std::optional<BootClock::time_point> until;

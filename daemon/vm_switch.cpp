@@ -37,6 +37,20 @@ constexpr std::uint64_t flows_by_itself_bytes = 65536;
 
 }  // namespace
 
+namespace {
+
+constexpr std::string_view no_monitor =
+    "has no monitor, so its events cannot be switched: start QEMU with -trace NAME or -d "
+    "trace:NAME";
+
+bool can_be_asked_of_a_file(const Vm::SwitchRequest& request) {
+  using Wish = Vm::SwitchRequest::Wish;
+  if (request.wish == Wish::events_on || request.wish == Wish::events_off) return false;
+  return !(request.wish == Wish::packs_on && request.sample.sampling);
+}
+
+}  // namespace
+
 std::string Vm::why_not_attached() const {
   return "is " + std::string(to_string(state_)) + (reason_.empty() ? "" : ": " + reason_);
 }
@@ -46,6 +60,9 @@ std::shared_ptr<Vm::SwitchRequest> Vm::ask(std::shared_ptr<SwitchRequest> reques
   request->finished.expires_after(request_deadline);
   if (state_ != VmState::attached) {
     request->report.error = why_not_attached();
+    request->done = true;
+  } else if (config_.file && !can_be_asked_of_a_file(*request)) {
+    request->report.error = std::string(no_monitor);
     request->done = true;
   } else {
     requests_.push_back(request);
@@ -181,6 +198,7 @@ asio::awaitable<Result<void>> Vm::refresh_states(qmp::Client& client,
     co_return listed.error();
   }
   for (const auto& name : names) {
+    if (unlisted_events_.contains(name)) continue;
     auto states = co_await qmp::get_event_states(client, name);
     // An event that there is not is told by whoever matches the patterns.
     if (!states && qmp::is_refusal(states.error())) continue;
@@ -200,7 +218,9 @@ asio::awaitable<Result<void>> Vm::switch_event(qmp::Client& client, trace::Event
     if (!followed) co_return followed.error();
   }
   std::string event_name = events_.name(event);
-  auto done = co_await qmp::set_event_state(client, std::move(event_name), on);
+  Result<void> done;
+  if (!unlisted_events_.contains(event_name))
+    done = co_await qmp::set_event_state(client, std::move(event_name), on);
   if (!on || !done) std::ignore = co_await router_->switch_event(event, false);
   co_return done;
 }
@@ -251,7 +271,7 @@ asio::awaitable<Result<void>> Vm::catch_up(qmp::Client& client) {
 /// Makes every figure one of now: first those that QEMU is asked for, which takes longest, then the
 /// trace. What could not be told is in `report`.
 asio::awaitable<Result<void>> Vm::refresh(qmp::Client& client, SwitchReport& report) {
-  auto failed = co_await collectors_.poll_all(client, *identity_, process_);
+  auto failed = co_await collectors_.poll_all(&client, *identity_, process_);
   for (auto& [collector, why] : failed)
     report.failed.push_back({std::move(collector), std::move(why)});
   co_return co_await catch_up(client);

@@ -22,23 +22,23 @@ std::size_t TopValues::slot_of(std::uint64_t value) const {
   return at;
 }
 
-void TopValues::hit(std::uint64_t value) {
+void TopValues::hit(std::uint64_t value, std::uint64_t count) {
   auto at = slot_of(value);
   if (slots_[at] != none) {
     const auto entry = slots_[at];
-    ++entries_[entry].count;
+    entries_[entry].count += count;
     return sift_down(places_[entry]);
   }
   if (entries_.size() < capacity_) {
     const auto entry = static_cast<std::uint32_t>(entries_.size());
-    entries_.push_back({value, 1, 0});
+    entries_.push_back({value, count, 0});
     slots_[at] = entry;
-    // As rare as can be: every count below 1 would have to be above it.
+    // Up, until what is above it is no more frequent.
     heap_.push_back(entry);
     places_.push_back(entry);
     for (std::size_t i = heap_.size() - 1; i > 0; i = (i - 1) / 2) {
       const auto parent = heap_[(i - 1) / 2];
-      if (entries_[parent].count <= 1) break;
+      if (entries_[parent].count <= count) break;
       place(i, parent);
       place((i - 1) / 2, entry);
     }
@@ -47,7 +47,7 @@ void TopValues::hit(std::uint64_t value) {
   const auto entry = heap_.front();
   erase_slot(slot_of(entries_[entry].value));
   slots_[slot_of(value)] = entry;
-  entries_[entry] = {value, entries_[entry].count + 1, entries_[entry].count};
+  entries_[entry] = {value, entries_[entry].count + count, entries_[entry].count};
   sift_down(0);
 }
 

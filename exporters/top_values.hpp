@@ -16,7 +16,7 @@ class TopValues {
  public:
   explicit TopValues(std::size_t capacity);
 
-  void hit(std::uint64_t value);
+  void hit(std::uint64_t value, std::uint64_t count = 1);
 
   struct Entry {
     std::uint64_t value = 0;

@@ -153,13 +153,16 @@ Result<Figures> FiguresReader::read() {
   return figures;
 }
 
-Result<std::vector<Block>> FiguresReader::read_blocks() const {
+Result<std::vector<Block>> FiguresReader::read_blocks(std::uint64_t first,
+                                                      std::uint64_t count) const {
   const auto header = read_header();
   if (!header) return header.error();
   if (header->block_count > header->block_capacity)
     return Error{path_ + ": is damaged: it has more blocks than it has room for"};
-  std::vector<Block> blocks(header->block_count);
-  if (auto copied = copy(blocks.data(), blocks.size() * sizeof(Block), header->blocks_offset);
+  first = std::min(first, header->block_count);
+  std::vector<Block> blocks(std::min(count, header->block_count - first));
+  if (auto copied = copy(blocks.data(), blocks.size() * sizeof(Block),
+                         header->blocks_offset + first * sizeof(Block));
       !copied)
     return copied.error();
   return blocks;

@@ -36,8 +36,11 @@ class FiguresReader {
   [[nodiscard]] Result<Figures> read();
   /// What it begins with alone.
   [[nodiscard]] Result<Header> read_header() const;
-  /// All blocks there are. What they have in sum grows while it is read.
-  [[nodiscard]] Result<std::vector<Block>> read_blocks() const;
+  /// All blocks there are, or `count` of them from the `first` on. What they have in sum grows
+  /// while it is read.
+  [[nodiscard]] Result<std::vector<Block>> read_blocks(std::uint64_t first = 0,
+                                                       std::uint64_t count = ~std::uint64_t{
+                                                           0}) const;
   /// Bits of Level. QEMU follows once a vCPU has run some thousand instructions more, or has
   /// nothing to do.
   [[nodiscard]] Result<void> want_level(std::uint32_t level) const;

@@ -12,9 +12,6 @@ namespace qemon::qmp {
 
 namespace {
 
-constexpr std::string_view how_to_write =
-    "write unix:PATH, tcp:HOST:PORT, hmp:unix:PATH or hmp:tcp:HOST:PORT";
-
 Error bad(std::string_view text, std::string_view why) {
   return make_error(errc::invalid_argument,
                     "monitor address \"" + one_line(text) + "\": " + std::string(why));
@@ -88,7 +85,7 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
   if (take_prefix(rest, "hmp:")) endpoint.protocol = Protocol::hmp;
   if (take_prefix(rest, "unix:")) return parse_unix(text, rest, endpoint);
   if (take_prefix(rest, "tcp:")) return parse_tcp(text, rest, endpoint);
-  return bad(text, how_to_write);
+  return bad(text, how_to_write_endpoints);
 }
 
 std::string to_string(const Endpoint& endpoint) {

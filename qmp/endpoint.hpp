@@ -27,6 +27,10 @@ struct Endpoint {
   bool operator==(const Endpoint&) const = default;
 };
 
+/// How errors end about a text of none of these forms.
+inline constexpr std::string_view how_to_write_endpoints =
+    "write unix:PATH, tcp:HOST:PORT, hmp:unix:PATH or hmp:tcp:HOST:PORT";
+
 /// The endpoint that `text` names, or an error that says what is wrong with it and how to write it.
 Result<Endpoint> parse_endpoint(std::string_view text);
 

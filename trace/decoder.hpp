@@ -21,13 +21,14 @@ class Decoder;
 struct Record {
   EventIndex event = 0;
   bool has_time = false;
-  /// Nanoseconds. `simple`: CLOCK_MONOTONIC of the host. `log`: since the epoch, microsecond
-  /// resolution.
+  /// Nanoseconds. `simple`: CLOCK_MONOTONIC of the host. `log`, `syslog`: since the epoch,
+  /// microsecond resolution. `ftrace`: of the clock of its buffer, microsecond resolution.
   std::int64_t time_ns = 0;
-  std::uint32_t id =
-      0;  ///< `simple`: process id. `log` before QEMU 10.1 with timestamps: thread id. Else 0.
-  std::string_view payload;  ///< `simple`: the stored arguments. `log`: the text behind the event's
-                             ///< name and one blank.
+  /// `simple`, `syslog`: process id. `ftrace`, and `log` before QEMU 10.1 with timestamps: thread
+  /// id. Else 0.
+  std::uint32_t id = 0;
+  std::string_view payload;  ///< `simple`: the stored arguments. The others: the text behind the
+                             ///< event's name and one blank.
   const Decoder* decoder = nullptr;  ///< Whose arguments() reads the payload.
 };
 
@@ -86,9 +87,9 @@ struct DecoderStats {
   std::uint64_t records = 0;  ///< Given to the sink.
   std::uint64_t stale_records =
       0;  ///< `simple`: older than what was asked for; not given to the sink.
-  std::uint64_t dropped_events =
-      0;                      ///< `simple`: what QEMU says that it lost, since what was asked for.
-  std::uint64_t resyncs = 0;  ///< How often decoding had to look for the next plausible record.
+  std::uint64_t dropped_events = 0;  ///< `simple`: what QEMU says that it lost, since what was
+                                     ///< asked for. `ftrace`, `syslog`: what the log says.
+  std::uint64_t resyncs = 0;     ///< How often decoding had to look for the next plausible record.
   std::uint64_t lost_bytes = 0;  ///< Bytes passed over by resyncs.
   std::array<std::uint64_t, decode_error_count> errors{};
   TimeSpan span;  ///< Of the records that had a time.

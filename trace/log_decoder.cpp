@@ -54,11 +54,12 @@ std::uint32_t hash_name(const char* name, std::size_t size) {
 }  // namespace
 
 LogDecoder::LogDecoder(const EventTable& events, LogDecoderOptions options)
-    : events_(events), skipping_(options.start_mid_line) {}
+    : events_(events), options_(std::move(options)), skipping_(options_.start_mid_line) {}
 
 std::size_t LogDecoder::decode(std::string_view bytes, RecordSink& sink) {
   refresh();
   tally_ = sink.tally();
+  last_owner_ = LineOwner::unknown;
   const char* const begin = bytes.data();
   const char* const end = begin + bytes.size();
   const char* at = begin;
@@ -88,17 +89,21 @@ std::size_t LogDecoder::decode(std::string_view bytes, RecordSink& sink) {
 const char* LogDecoder::decode_line(const char* at, const char* newline, const char* end,
                                     RecordSink& sink) {
   Record record;
-  if (!parse_line(at, newline, record)) {
-    count(DecodeError::unknown_line);
+  if (const Line kind = parse_line(at, newline, record); kind != Line::record) {
+    decode_apart(kind, sink);
     return newline + 1;
   }
   if (const unsigned more = more_lines_[record.event]; more != 0) {
     const char* const last = end_of_lines(at, newline, end, more);
     if (last == nullptr) return nullptr;
-    if (last != newline) parse_line(at, last, record);
+    parse_line(at, last, record);
     newline = last;
   }
-  emit(record, sink);
+  if (options_.shared) {
+    emit_shared(record, sink);
+  } else {
+    emit(record, sink);
+  }
   return newline + 1;
 }
 
@@ -112,24 +117,62 @@ const char* LogDecoder::end_of_lines(const char* at, const char* newline, const 
     const char* const reach = next_newline != nullptr ? next_newline : end;
     if (reach - at >= static_cast<std::ptrdiff_t>(decode_bytes_max)) return newline;
     if (next_newline == nullptr) return nullptr;
-    if (parse_line(next, next_newline, other)) return newline;
+    if (parse_line(next, next_newline, other) != Line::text) return newline;
     newline = next_newline;
   }
   return newline;
 }
 
 void LogDecoder::decode_overlong(const char* at, const char* end, RecordSink& sink) {
-  count(DecodeError::overlong_line);
   Record record;
-  if (!parse_line(at, end, record)) return;
+  const Line kind = parse_line(at, end, record);
+  if (kind == Line::others) return;
+  count(DecodeError::overlong_line);
+  if (kind != Line::record) return;
   record.payload = {};
   emit(record, sink);
 }
 
-bool LogDecoder::parse_line(const char* at, const char* newline, Record& record) {
+/// A line that is no record.
+void LogDecoder::decode_apart(Line kind, RecordSink& sink) {
+  const bool after_ours = std::exchange(after_ours_, kind == Line::unknown);
+  switch (kind) {
+    case Line::text:
+      // The rest of what somebody wrote in several lines; of a log of QEMU's own, always QEMU.
+      after_ours_ = after_ours;
+      if (!options_.shared || after_ours) count(DecodeError::unknown_line);
+      break;
+    case Line::unknown:
+      count(DecodeError::unknown_line);
+      break;
+    case Line::loss:
+      lose(shared_line_.count, sink);
+      break;
+    case Line::repetition:
+      if (after_ours) lose(shared_line_.count, sink);
+      break;
+    case Line::record:
+    case Line::others:
+      break;
+  }
+}
+
+void LogDecoder::lose(std::uint64_t count, RecordSink& sink) {
+  stats_.dropped_events += count;
+  sink.on_loss(count);
+}
+
+LogDecoder::Line LogDecoder::parse_line(const char* at, const char* newline, Record& record) {
   if (at < newline && newline[-1] == '\r') --newline;
   LogPrefix prefix;
-  const char* name = times_.read(at, newline, prefix);
+  const char* name = nullptr;
+  if (options_.shared) {
+    if (const Line kind = parse_shared(at, newline, prefix); kind != Line::record) return kind;
+    name = shared_line_.text.data();
+    newline = name + shared_line_.text.size();
+  } else {
+    name = times_.read(at, newline, prefix);
+  }
   const EventIndex* event = nullptr;
   const char* name_end = nullptr;
   const auto look_up = [&] {
@@ -141,10 +184,11 @@ bool LogDecoder::parse_line(const char* at, const char* newline, Record& record)
     return event != nullptr;
   };
   if (!look_up()) {
+    if (options_.shared) return last_owner_ == LineOwner::us ? Line::unknown : Line::others;
     const char* const behind_program = parse_log_program(name, newline, prefix);
-    if (behind_program == name) return false;
+    if (behind_program == name) return Line::text;
     name = behind_program;
-    if (!look_up()) return false;
+    if (!look_up()) return Line::text;
   }
   record.decoder = this;
   record.event = *event;
@@ -153,7 +197,56 @@ bool LogDecoder::parse_line(const char* at, const char* newline, Record& record)
   record.id = prefix.id;
   const char* const text = name_end < newline ? name_end + 1 : newline;
   record.payload = {text, static_cast<std::size_t>(newline - text)};
-  return true;
+  // What is left of a thread that is gone may be ours.
+  if (options_.shared && last_owner_ == LineOwner::unknown) return Line::loss;
+  return Line::record;
+}
+
+/// Line::record: `shared_line_` has a text that may be ours.
+LogDecoder::Line LogDecoder::parse_shared(const char* at, const char* newline, LogPrefix& prefix) {
+  const std::string_view line(at, static_cast<std::size_t>(newline - at));
+  shared_line_ =
+      *options_.shared == SharedLog::ftrace ? parse_ftrace_line(line) : parse_syslog_line(line);
+  prefix = shared_line_.prefix;
+  switch (shared_line_.kind) {
+    case SharedLogLine::Kind::message:
+      return owner_of(prefix.id) == LineOwner::others ? Line::others : Line::record;
+    case SharedLogLine::Kind::loss:
+      if (prefix.id != 0 && owner_of(prefix.id) != LineOwner::us) return Line::others;
+      if (!shared_line_.unit.empty() && options_.is_in_unit &&
+          !options_.is_in_unit(shared_line_.unit))
+        return Line::others;
+      return Line::loss;
+    case SharedLogLine::Kind::repetition:
+      return Line::repetition;
+    case SharedLogLine::Kind::text:
+      return Line::text;
+    case SharedLogLine::Kind::other:
+      break;
+  }
+  return Line::others;
+}
+
+/// Whom a line belongs to is remembered until decode() returns.
+LineOwner LogDecoder::owner_of(std::uint32_t id) {
+  if (id != last_id_ || last_owner_ == LineOwner::unknown) {
+    last_id_ = id;
+    last_owner_ = options_.owner_of ? options_.owner_of(id) : LineOwner::us;
+  }
+  return last_owner_;
+}
+
+void LogDecoder::emit_shared(Record& record, RecordSink& sink) {
+  // A line can claim any number, and each is a turn of the loop.
+  constexpr std::uint64_t repetitions_max = 100'000;
+  after_ours_ = true;
+  if (shared_line_.cut) {
+    count(DecodeError::overlong_line);
+    record.payload = {};
+  }
+  const auto times = std::min(shared_line_.count, repetitions_max);
+  for (std::uint64_t i = 0; i < times; ++i) emit(record, sink);
+  if (times < shared_line_.count) lose(shared_line_.count - times, sink);
 }
 
 void LogDecoder::emit(const Record& record, RecordSink& sink) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,13 +14,28 @@
 #include "trace/event_table.hpp"
 #include "trace/format_scanner.hpp"
 #include "trace/log_prefix.hpp"
+#include "trace/shared_log.hpp"
 
 namespace qemon::trace {
+
+/// Whether a line of a shared log is one of the QEMU whose trace is decoded.
+enum class LineOwner : std::uint8_t {
+  us,
+  others,
+  unknown,  ///< Its thread is gone. If it is a trace line, it counts as lost.
+};
 
 struct LogDecoderOptions {
   /// The stream is joined in the middle of a line: what comes before the first newline is dropped
   /// and not counted. For a log that is followed from its end, when its last byte is no newline.
   bool start_mid_line = false;
+  /// The log is one that QEMU shares with other programs; its lines have the prefixes of
+  /// shared_log.hpp instead of those of QEMU's own log.
+  std::optional<SharedLog> shared = std::nullopt;
+  /// Asked for each thread or process of a shared log, not for each of its lines.
+  std::function<LineOwner(std::uint32_t id)> owner_of = nullptr;
+  /// Whether it is in a systemd unit, all of whose messages may have been suppressed.
+  std::function<bool(std::string_view unit)> is_in_unit = nullptr;
 };
 
 /// A trace line is `[PREFIX]NAME TEXT`, with NAME in the event table and a prefix of log_prefix.hpp
@@ -34,7 +50,11 @@ struct LogDecoderOptions {
 /// no part of the line.
 ///
 /// A record's payload is the text behind NAME and one blank. It is empty for a line that is longer
-/// than decode_bytes_max, because an argument cut in two would be a wrong one.
+/// than decode_bytes_max or was cut by who wrote it, because an argument cut in two would be a
+/// wrong one.
+///
+/// Of a shared log, the lines of others are passed over, and what the log says it lost is told to
+/// the sink.
 class LogDecoder final : public Decoder {
  public:
   /// Knows the names that are in `events` at each call of decode(). `events` must outlive us.
@@ -75,16 +95,31 @@ class LogDecoder final : public Decoder {
   /// are needed.
   const char* decode_line(const char* at, const char* newline, const char* end, RecordSink& sink);
   void decode_overlong(const char* at, const char* end, RecordSink& sink);
-  /// Fills in `record`, its payload reaching to `newline`. False if this is no trace line.
-  bool parse_line(const char* at, const char* newline, Record& record);
+  enum class Line : std::uint8_t {
+    record,
+    text,     ///< No trace line; may be the rest of the record before it.
+    unknown,  ///< The same, but what it is it is by itself.
+    others,   ///< Of another program.
+    loss,
+    repetition,
+  };
+  /// Fills in `record`, its payload reaching to `newline`, if this is a trace line; `shared_line_`
+  /// tells the rest of a shared log's.
+  Line parse_line(const char* at, const char* newline, Record& record);
+  Line parse_shared(const char* at, const char* newline, LogPrefix& prefix);
+  [[nodiscard]] LineOwner owner_of(std::uint32_t id);
+  void lose(std::uint64_t count, RecordSink& sink);
+  void decode_apart(Line kind, RecordSink& sink);
   /// Where a record of 1 + `more` lines ends that begins with [at, newline); nullptr if that is not
   /// to be seen yet.
   [[nodiscard]] const char* end_of_lines(const char* at, const char* newline, const char* end,
                                          unsigned more);
   void emit(const Record& record, RecordSink& sink);
+  void emit_shared(Record& record, RecordSink& sink);
   void count(DecodeError error) { ++stats_.errors[static_cast<std::size_t>(error)]; }
 
   const EventTable& events_;
+  LogDecoderOptions options_;
   NameIndex names_;
   LogTimeReader times_;
   DecoderStats stats_;
@@ -92,6 +127,12 @@ class LogDecoder final : public Decoder {
   std::uint64_t tallied_ = 0;
   std::optional<std::int64_t> last_ns_;
   bool skipping_;  ///< Everything up to the next newline is to be passed over.
+
+  // Of a shared log.
+  SharedLogLine shared_line_;  ///< What parse_line() saw.
+  bool after_ours_ = false;    ///< The line before was ours.
+  std::uint32_t last_id_ = 0;  ///< Whose the last line was, and who that is.
+  LineOwner last_owner_ = LineOwner::unknown;
 
   static constexpr std::uint32_t never = ~std::uint32_t{0};
   std::uint32_t more_lines_generation_ = never;

@@ -99,8 +99,18 @@ const char* parse_thread_time(const char* at, const char* end, LogPrefix& prefix
 }
 
 const char* parse_iso_time(const char* at, const char* end, LogPrefix& prefix) {
+  DateTime time;
+  const char* const next = parse_date_time(at, end, time);
+  if (next == at || end - next < 2 || next[0] != 'Z' || next[1] != ' ') return at;
+  prefix = {true, time.time_ns, 0};
+  return next + 2;
+}
+
+}  // namespace
+
+const char* parse_date_time(const char* at, const char* end, DateTime& into) {
   constexpr std::ptrdiff_t time_size = sizeof("2026-11-22T20:17:07") - 1;
-  if (end - at < time_size + 2) return at;
+  if (end - at < time_size) return at;
   if (at[4] != '-' || at[7] != '-' || at[10] != 'T' || at[13] != ':' || at[16] != ':') return at;
   const unsigned century = two_digits(at), year_of_century = two_digits(at + 2);
   const unsigned month = two_digits(at + 5), day = two_digits(at + 8);
@@ -113,20 +123,19 @@ const char* parse_iso_time(const char* at, const char* end, LogPrefix& prefix) {
   if (hour > 23 || minute > 59 || second > 60) return at;
   const char* next = at + time_size;
   std::uint64_t fraction_ns = 0;
-  if (*next == '.') {
+  into.fraction_digits = 0;
+  if (next < end && *next == '.') {
     const char* const digits = next + 1;
     next = take_digits(digits, end, fraction_ns);
     if (next == digits || next - digits > 9) return at;
-    fraction_ns *= powers_of_ten[static_cast<std::size_t>(9 - (next - digits))];
+    into.fraction_digits = static_cast<unsigned>(next - digits);
+    fraction_ns *= powers_of_ten[9 - into.fraction_digits];
   }
-  if (end - next < 2 || next[0] != 'Z' || next[1] != ' ') return at;
   const std::int64_t seconds =
       ((days_since_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-  prefix = {true, seconds * second_ns + static_cast<std::int64_t>(fraction_ns), 0};
-  return next + 2;
+  into.time_ns = seconds * second_ns + static_cast<std::int64_t>(fraction_ns);
+  return next;
 }
-
-}  // namespace
 
 const char* parse_log_time(const char* at, const char* end, LogPrefix& prefix) {
   if (at == end || !is_digit(*at)) return at;

@@ -19,8 +19,17 @@ struct LogPrefix {
 ///   "2026-11-22T20:17:07.141597Z "    QEMU 10.1 and newer; GLib leaves a zero fraction out
 const char* parse_log_time(const char* at, const char* end, LogPrefix& prefix);
 
-/// The same for one line after another: most are of the thread and the second of the one before,
-/// and then differ from it in the digits behind the point alone.
+struct DateTime {
+  std::int64_t time_ns = 0;  ///< Since the epoch, if the time is one of UTC.
+  unsigned fraction_digits = 0;
+};
+
+/// Reads "2026-11-22T20:17:07" with a fraction of up to nine digits or none, and returns what
+/// follows, a time zone maybe; `at` itself if that is no time.
+const char* parse_date_time(const char* at, const char* end, DateTime& into);
+
+/// parse_log_time() for one line after another: most are of the thread and the second of the one
+/// before, and then differ from it in the digits behind the point alone.
 class LogTimeReader {
  public:
   const char* read(const char* at, const char* end, LogPrefix& prefix) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace qemon::trace::simple {
 
@@ -47,6 +48,12 @@ template <typename T>
 /// Whether `left` bytes, fewer than eight or not, can be the beginning of the 64-bit `word`.
 [[nodiscard]] inline bool may_be(std::uint64_t word, const char* at, std::size_t left) {
   return std::memcmp(&word, at, left < sizeof word ? left : sizeof word) == 0;
+}
+
+/// Whether a file that begins so is such a trace, of any version and byte order: the decoder tells
+/// what is wrong with it. No text begins with such bytes.
+[[nodiscard]] inline bool is_simple(std::string_view head) {
+  return head.size() >= sizeof header_id && load<std::uint64_t>(head.data()) == header_id;
 }
 
 }  // namespace qemon::trace::simple

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <utility>
 
-#include "trace/log_decoder.hpp"
 #include "trace/simple_decoder.hpp"
 
 namespace qemon::trace {
@@ -16,16 +15,10 @@ namespace {
 // One turn of the loop: about a millisecond of decoding.
 constexpr std::size_t turn_bytes = decode_bytes_max;
 
-FileTailOptions from_end(TraceFormat format) {
+FileTailOptions tail_options(TraceFormat format, FileTailOptions::Start start) {
   FileTailOptions options;
-  options.start = FileTailOptions::Start::end;
-  options.text = format == TraceFormat::log;
-  return options;
-}
-
-FileTailOptions from_beginning(TraceFormat format) {
-  FileTailOptions options;
-  options.text = format == TraceFormat::log;
+  options.start = start;
+  options.text = format != TraceFormat::simple;
   return options;
 }
 
@@ -49,12 +42,13 @@ FeedTotals& FeedTotals::operator+=(const FeedTotals& other) {
 
 TraceFeed::TraceFeed(TraceFormat format, EventTable& events, TraceFile file,
                      std::int64_t not_before_ns)
-    : events_(events),
+    : format_(format),
+      events_(events),
       file_(std::move(file)),
       tail_(UniqueFd(::fcntl(file_->fd(), F_DUPFD_CLOEXEC, 0)), file_->path(),
-            from_beginning(format)) {
-  if (format == TraceFormat::log) {
-    decoder_ = std::make_unique<LogDecoder>(events);
+            tail_options(format, FileTailOptions::Start::beginning)) {
+  if (format != TraceFormat::simple) {
+    decoder_ = make_decoder(format, events);
     return;
   }
   SimpleDecoderOptions options;
@@ -64,16 +58,21 @@ TraceFeed::TraceFeed(TraceFormat format, EventTable& events, TraceFile file,
   decoder_ = std::move(decoder);
 }
 
-TraceFeed::TraceFeed(TraceFormat format, EventTable& events, const std::string& path)
-    : events_(events), tail_(path, from_end(format)) {
-  if (format == TraceFormat::log) {
-    decoder_ = std::make_unique<LogDecoder>(events);
-  } else {
-    auto decoder = std::make_unique<SimpleDecoder>(events);
-    simple_ = decoder.get();
-    decoder_ = std::move(decoder);
-  }
+TraceFeed::TraceFeed(TraceFormat format, EventTable& events, const std::string& path,
+                     FileTailOptions::Start start)
+    : format_(format),
+      events_(events),
+      tail_(path, tail_options(format, start)),
+      decoder_(make_decoder(format, events)) {
+  if (format == TraceFormat::simple) simple_ = static_cast<SimpleDecoder*>(decoder_.get());
 }
+
+TraceFeed::TraceFeed(const EventTable& events, const std::string& path, LogDecoderOptions options)
+    : format_(TraceFormat::log),
+      events_(events),
+      log_options_(std::move(options)),
+      tail_(path, tail_options(TraceFormat::log, FileTailOptions::Start::end)),
+      decoder_(std::make_unique<LogDecoder>(events, log_options_)) {}
 
 TraceFeed::~TraceFeed() = default;
 
@@ -98,7 +97,12 @@ bool TraceFeed::pump(std::span<char> buffer, RecordSink& sink) {
     if (chunk->size == 0) return false;
     totals_.bytes_read += chunk->size;
     turn += chunk->size;
-    const std::string_view bytes(buffer.data(), rest_.size() + chunk->size);
+    std::string_view bytes(buffer.data(), rest_.size() + chunk->size);
+    if (skipping_line_) {
+      const auto newline = bytes.find('\n');
+      skipping_line_ = newline == std::string_view::npos;
+      bytes.remove_prefix(skipping_line_ ? bytes.size() : newline + 1);
+    }
     const auto used = decoder_->decode(bytes, sink);
     rest_ = bytes.substr(used);
     give_back();
@@ -125,10 +129,11 @@ void TraceFeed::begin_stream() {
   const bool known = ::pread(tail_.fd(), &before, 1, static_cast<off_t>(start) - 1) == 1;
   // A NUL is the end of a hole, behind which a line begins.
   const bool mid_line = known && before != '\n' && before != '\0';
-  if (mid_line && decoder_->stats().records == 0) {
-    LogDecoderOptions options;
+  skipping_line_ = mid_line && format_ == TraceFormat::exec_log;
+  if (mid_line && format_ == TraceFormat::log && decoder_->stats().records == 0) {
+    auto options = log_options_;
     options.start_mid_line = true;
-    decoder_ = std::make_unique<LogDecoder>(events_, options);
+    decoder_ = std::make_unique<LogDecoder>(events_, std::move(options));
   } else {
     decoder_->restart();
   }

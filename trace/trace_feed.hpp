@@ -9,7 +9,9 @@
 
 #include "trace/decoder.hpp"
 #include "trace/file_tail.hpp"
+#include "trace/log_decoder.hpp"
 #include "trace/trace_file.hpp"
+#include "trace/trace_format.hpp"
 
 namespace qemon::trace {
 
@@ -26,22 +28,25 @@ struct FeedTotals {
   FeedTotals& operator+=(const FeedTotals& other);
 };
 
-enum class TraceFormat : std::uint8_t { simple, log };
-
 /// Reads a trace file as it grows and gives its records to a sink. One thread.
 class TraceFeed {
  public:
   /// A file of ours, followed from its beginning; what was read is given back to the file system.
   /// `simple` records from before `not_before_ns` (CLOCK_MONOTONIC) are not counted as events.
   TraceFeed(TraceFormat format, EventTable& events, TraceFile file, std::int64_t not_before_ns);
-  /// Somebody else's file, followed in place from its end, and only ever read.
-  TraceFeed(TraceFormat format, EventTable& events, const std::string& path);
+  /// Somebody else's file, followed in place, from its end if not told otherwise, and only ever
+  /// read.
+  TraceFeed(TraceFormat format, EventTable& events, const std::string& path,
+            FileTailOptions::Start start = FileTailOptions::Start::end);
+  /// A log that QEMU shares with other programs, followed from its end.
+  TraceFeed(const EventTable& events, const std::string& path, LogDecoderOptions options);
   ~TraceFeed();
 
   /// Reads and decodes at most a megabyte or so, using `buffer` (of twice decode_bytes_max).
   /// True if more is waiting.
   bool pump(std::span<char> buffer, RecordSink& sink);
 
+  [[nodiscard]] TraceFormat format() const { return format_; }
   [[nodiscard]] FeedTotals totals() const;
   /// Bytes that are in the file and not yet decoded, as of the last pump.
   [[nodiscard]] std::uint64_t lag_bytes() const { return tail_.lag() + rest_.size(); }
@@ -60,7 +65,9 @@ class TraceFeed {
   void begin_stream();
   void give_back();
 
-  EventTable& events_;
+  TraceFormat format_;
+  const EventTable& events_;
+  LogDecoderOptions log_options_;
   std::optional<TraceFile> file_;
   FileTail tail_;
   std::unique_ptr<Decoder> decoder_;
@@ -69,6 +76,7 @@ class TraceFeed {
   FeedTotals totals_;
   std::string problem_;
   bool began_ = false;
+  bool skipping_line_ = false;  // An exec-log that is joined in the middle of a line.
 };
 
 }  // namespace qemon::trace

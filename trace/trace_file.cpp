@@ -26,20 +26,6 @@ struct FreeAcl {
 };
 using Acl = std::unique_ptr<std::remove_pointer_t<acl_t>, FreeAcl>;
 
-/// `vm_name` with everything replaced that has a meaning for the file system, the shell, or QEMU (a
-/// `%d` in a log file's name becomes the process id, and the monitor splits at blanks).
-std::string file_name(std::string_view vm_name) {
-  std::string name(vm_name.substr(0, name_bytes_max));
-  const auto harmless = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_';
-  };
-  std::replace_if(
-      name.begin(), name.end(), [&](char c) { return !harmless(c); }, '_');
-  if (name.empty() || name.front() == '-') name.insert(0, "vm");
-  return name;
-}
-
 /// Empty if the kernel has no random numbers (yet).
 std::string random_digits() {
   std::uint64_t number = 0;
@@ -67,6 +53,18 @@ std::uint64_t block_size(const struct stat& status) {
 }
 
 }  // namespace
+
+std::string file_name(std::string_view vm_name) {
+  std::string name(vm_name.substr(0, name_bytes_max));
+  const auto harmless = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  };
+  std::replace_if(
+      name.begin(), name.end(), [&](char c) { return !harmless(c); }, '_');
+  if (name.empty() || name.front() == '-') name.insert(0, "vm");
+  return name;
+}
 
 Result<TraceFile> TraceFile::create(const std::string& directory, std::string_view vm_name) {
   UniqueFd parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

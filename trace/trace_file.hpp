@@ -13,6 +13,11 @@
 
 namespace qemon::trace {
 
+/// `vm_name` with everything replaced that has a meaning for the file system, the shell, or QEMU (a
+/// `%d` in a log file's name becomes the process id, and the monitor splits at blanks); shortened
+/// if it is long.
+[[nodiscard]] std::string file_name(std::string_view vm_name);
+
 /// Made new, with a name that no other file has; removed by the destructor unless keep() was
 /// called. Open for reading and writing: giving ranges back needs that. Only QEMU writes to it.
 class TraceFile {

@@ -45,19 +45,12 @@ Error open_error(int number, const std::string& path) {
 std::string other_compression(std::string_view head) {
   const auto use = [](const std::string& name, const std::string& tool) {
     return "is compressed with " + name + ", which qemon does not read; use " + tool +
-           " -dc FILE | qemon replay -";
+           " -dc FILE | qemon ... -";
   };
   if (head.starts_with(xz_magic)) return use("xz", "xz");
   if (head.starts_with(zstd_magic)) return use("zstd", "zstd");
   if (head.starts_with(bzip2_magic)) return use("bzip2", "bzip2");
   return {};
-}
-
-/// A `simple` file of any version and byte order: the decoder tells what is wrong with it. No text
-/// begins with such bytes.
-bool is_simple(std::string_view head) {
-  const auto first = std::bit_cast<std::array<char, sizeof simple::header_id>>(simple::header_id);
-  return head.starts_with(std::string_view(first.data(), first.size()));
 }
 
 }  // namespace
@@ -181,7 +174,7 @@ Result<void> TraceInput::look_at_head() {
     if (!got || *got == 0) break;
     head_.append(buffer.data(), *got);
   }
-  if (!head_.empty()) format_ = is_simple(head_) ? Format::simple : Format::log;
+  if (!head_.empty()) format_ = simple::is_simple(head_) ? Format::simple : Format::log;
   return {};
 }
 

@@ -70,6 +70,8 @@ TEST(Complete, OffersVms) {
   EXPECT_EQ(offered(daemon, {"event", "on", "--vm", ""}), "web1\tattached\narm\n");
   EXPECT_EQ(offered(daemon, {"event", "on", "--vm=w"}), "--vm=web1\tattached\n");
   EXPECT_EQ(offered(daemon, {"vm", "release", "a"}), "arm\n");
+  EXPECT_EQ(offered(daemon, {"plugin", "show", "a"}), "arm\n");
+  EXPECT_EQ(offered(daemon, {"heatmap", "w"}), "web1\tattached\n\tfiles\n");
   EXPECT_EQ(offered(daemon, {"vm", "attach", ""}), "");
   EXPECT_EQ(offered(daemon, {"vm", "detach", "arm", ""}), "");
 }

@@ -54,7 +54,8 @@ class CollectorsTest : public qmp::test::ClientTest {
   }
 
   CollectorView view() {
-    return CollectorView{*client, identity, process, commands, session, deadline, changed, journal};
+    return CollectorView{client.get(), identity, process, plugin_path, commands,
+                         session,      deadline, changed, journal};
   }
 
   Result<Figures> poll(std::string_view name) {
@@ -71,6 +72,7 @@ class CollectorsTest : public qmp::test::ClientTest {
   std::vector<Collector> collectors;
   qmp::Identity identity;
   std::optional<ProcessInfo> process;
+  std::string plugin_path;
   std::set<std::string> commands;
   std::uint64_t session = 1;
   JournaledCollecting changed;
@@ -372,7 +374,7 @@ TEST_F(CollectorsTest, ARunnerTriesAgainWhatItCouldNotUndo) {
   runner.configure(settings);
   runner.begin_session(std::make_shared<const std::set<std::string>>(commands), true, 0);
   const auto turn = [&] {
-    const auto polled = qemon::test::run(context, runner.poll_one(*client, identity, process));
+    const auto polled = qemon::test::run(context, runner.poll_one(client.get(), identity, process));
     return polled ? std::string() : polled.error().detail;
   };
   ASSERT_TRUE(qemon::test::wait_until([&] { return turn().empty() && profile.on; }));

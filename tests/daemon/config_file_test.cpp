@@ -205,20 +205,26 @@ TEST(ParseCollectorSettings, UnderstandsOnOffAndIntervals) {
   EXPECT_EQ(parse_collector_settings("sometimes"), std::nullopt);
 }
 
-TEST(NameOfEndpoint, IsAVmsNameWhateverTheAddress) {
+std::string name_by(const std::string& address) {
+  VmConfig config;
+  EXPECT_TRUE(set_address(address, config)) << address;
+  return name_by_address(config);
+}
+
+TEST(NameByAddress, IsAVmsNameWhateverTheAddress) {
   for (const std::string host : {"a/../../b", "?", ".-", "\xff", "a\"b"}) {
-    const auto name = name_of_endpoint(*qmp::parse_endpoint("tcp:" + host + ":4444"));
+    const auto name = name_by("tcp:" + host + ":4444");
     EXPECT_TRUE(is_valid_vm_name(name)) << name;
   }
   const std::string long_host(200, 'h');
-  EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("tcp:" + long_host + ":4444")),
-            long_host.substr(0, 64));
+  EXPECT_EQ(name_by("tcp:" + long_host + ":4444"), long_host.substr(0, 64));
 }
 
-TEST(NameOfEndpoint, IsThatOfTheSocketOrTheAddress) {
-  EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("unix:/run/vms/web1.qmp")), "web1");
-  EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("unix:/run/vms/my vm.sock")), "my_vm");
-  EXPECT_EQ(name_of_endpoint(*qmp::parse_endpoint("tcp:127.0.0.1:4444")), "127.0.0.1:4444");
+TEST(NameByAddress, IsThatOfTheSocketOrTheAddress) {
+  EXPECT_EQ(name_by("unix:/run/vms/web1.qmp"), "web1");
+  EXPECT_EQ(name_by("unix:/run/vms/my vm.sock"), "my_vm");
+  EXPECT_EQ(name_by("tcp:127.0.0.1:4444"), "127.0.0.1:4444");
+  EXPECT_EQ(name_by("file:/tmp/my program.log,pid=7"), "my_program");
 }
 
 TEST_F(ConfigFile, TellsWhichGrafanaIsToldWhat) {

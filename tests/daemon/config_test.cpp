@@ -132,6 +132,16 @@ TEST(Config, ReadsBudgets) {
   EXPECT_FALSE(config.settings_of("c1", {}).budget.bytes);
 }
 
+TEST(Config, ReadsVmsThatAreFiles) {
+  const auto outcome = parse({"--vm", "a=file:/tmp/a.log,backend=exec-log", "--runtime-dir",
+                              "/run/q", "--pack", "exec-log", "--check"});
+
+  EXPECT_EQ(outcome.parsed.exit_status, 0) << outcome.errors;
+  const auto& vm = outcome.parsed.config.vms.at(0);
+  EXPECT_EQ(vm.address(), "file:/tmp/a.log,backend=exec-log");
+  EXPECT_EQ(name_by_address(vm), "a");
+}
+
 TEST(Config, ReadsWhichBackendIsFollowed) {
   const auto outcome = parse({"--vm", "a=unix:/a", "--runtime-dir", "/run/q", "--backend", "usdt",
                               "--backend", "b*=syslog:/var/log/syslog"});
@@ -194,8 +204,8 @@ TEST(ConfigCheck, RefusesPacksThatCannotBeSwitchedOn) {
 
   EXPECT_EQ(outcome.parsed.exit_status, 2);
   EXPECT_EQ(outcome.errors,
-            "qemond: packs: exec-log reads logs of -d exec, which qemond does not follow: use "
-            "qemon replay\n"
+            "qemond: packs: exec-log reads logs of -d exec, and no VM is such a file: use qemon "
+            "replay, or --vm NAME=file:PATH\n"
             "qemond: packs: there is no pack virtio-bkl: did you mean virtio-blk?\n");
 }
 

@@ -42,6 +42,18 @@ TEST(TopValues, ANewValueTakesThePlaceOfTheRarestAndInheritsItsCount) {
   EXPECT_EQ(text_of(top.top(10)), "1:3 3:3-2 ");
 }
 
+TEST(TopValues, TakesSeveralAtOnce) {
+  TopValues top(3);
+
+  top.hit(1, 5);
+  top.hit(2, 3);
+  top.hit(3, 9);
+  top.hit(2, 4);
+  top.hit(4, 10);
+
+  EXPECT_EQ(text_of(top.top(10)), "4:15-5 3:9 2:7 ");
+}
+
 TEST(TopValues, ACapacityOfOneFollowsTheStream) {
   TopValues top(1);
 

@@ -50,10 +50,11 @@ void check(const Config& config) {
   for (const auto& vm : config.vms) {
     require(vm.name.empty() || daemon::is_valid_vm_name(vm.name), "a VM has a valid name");
     require(vm.name.empty() || names.insert(vm.name).second, "names of VMs differ");
-    require(daemon::is_valid_vm_name(daemon::name_of_endpoint(vm.endpoint)),
-            "an address makes a valid name");
-    const auto again = qmp::parse_endpoint(qmp::to_string(vm.endpoint));
-    require(again && *again == vm.endpoint, "an address is read back");
+    require(daemon::is_valid_vm_name(daemon::name_by_address(vm)), "an address makes a valid name");
+    daemon::VmConfig again;
+    require(daemon::set_address(vm.address(), again).has_value() && again.endpoint == vm.endpoint &&
+                again.file == vm.file,
+            "an address is read back");
     check(config.settings_of(vm.name, vm.settings));
   }
   for (const auto& matching : config.settings) check(matching.settings);

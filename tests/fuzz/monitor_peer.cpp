@@ -116,11 +116,13 @@ asio::awaitable<void> ask_about_trace(qmp::Client& client) {
 asio::awaitable<void> poll(qmp::Client& client, const Collector& collector) {
   static const qmp::Identity identity;
   static const std::optional<daemon::ProcessInfo> process;
+  static const std::string plugin_path;
   static const std::function<Result<void>()> write_journal = [] { return Result<void>(); };
   const std::set<std::string> commands(collector.needs.begin(), collector.needs.end());
   daemon::JournaledCollecting changed;
-  const CollectorView view{client,  identity,     process, commands, 1, qmp::default_deadline,
-                           changed, write_journal};
+  const CollectorView view{
+      &client, identity,     process, plugin_path, commands, 1, qmp::default_deadline,
+      changed, write_journal};
   // Counters are made of what is told twice.
   for (int i = 0; i < 2; ++i) {
     const auto figures = co_await collector.poll(view);

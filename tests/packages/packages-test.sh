@@ -13,6 +13,7 @@ source tests/packages/lib.sh
 folder=
 scratch=
 qemon=
+usdt=
 passed=0 failed=0
 
 main() {
@@ -26,6 +27,7 @@ main() {
   rm -f "$folder"/qemon*.deb "$folder"/next/qemon*.deb
   make_packages "$folder"
   qemon=$(echo "$folder"/qemon_*.deb)
+  usdt=$(echo "$folder"/qemon-usdt_*.deb)
 
   check 'lintian has neither errors nor warnings' lintian_is_content
   check 'the files are where Debian has them' files_are_in_place
@@ -89,6 +91,11 @@ files_are_in_place() {
     same "of qemon-grafana" '' "$(paths_of "$other" | grep -E '^/etc|/bin/' || true)"
     same "dashboards" "$(ls grafana/dashboards | wc -l)" "$(paths_of "$other" | grep -c '/dashboards/.*\.json$')"
   done
+  paths=$(paths_of "$usdt")
+  for path in /usr/lib/qemon/qemon-usdt.so /usr/share/doc/qemon-usdt/examples/usdt.conf; do
+    grep -qxF "$path" <<<"$paths" || { echo "$path is missing"; exit 1; }
+  done
+  same "of qemon-usdt" '' "$(grep -E '^/etc|/bin/' <<<"$paths" || true)"
   for other in "$folder"/qemon-lttng_*.deb; do
     [[ ! -e $other ]] || same "of qemon-lttng" /usr/lib/qemon/qemon-lttng "$(paths_of "$other" | grep -E '^/usr/(lib|bin)/.*[^/]$' | grep -vx '/usr/lib/qemon')"
   done
@@ -111,6 +118,11 @@ depends_on_libraries() {
   depends=$(dpkg-deb -f "$qemon" Depends)
   for name in libc6 libstdc++6 libsystemd0 libacl1 libspdlog; do
     grep -q "$name" <<<"$depends" || { echo "no $name in: $depends"; exit 1; }
+  done
+  ! grep -q libbpf <<<"$depends" || { echo "libbpf is optional, but in: $depends"; exit 1; }
+  depends=$(dpkg-deb -f "$usdt" Depends)
+  for name in libbpf1 "qemon (= $(dpkg-deb -f "$qemon" Version))"; do
+    grep -qF "$name" <<<"$depends" || { echo "no $name in: $depends"; exit 1; }
   done
   same "what only qemon-lttng needs" '' "$(grep -oE 'lttng|babeltrace' <<<"$depends" || true)"
 }

@@ -18,6 +18,7 @@
 namespace qemon::plugin {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class FiguresReaderTest : public ::testing::Test {
@@ -54,6 +55,23 @@ TEST_F(FiguresReaderTest, ReadsTheVcpusThatHaveRun) {
   EXPECT_EQ(figures->vcpus[0].index, 1U);
   EXPECT_EQ(figures->vcpus[0].counts.instructions, 42U);
   EXPECT_EQ(figures->vcpus[0].counts.accesses[target_device][operation_store][2], 7U);
+}
+
+TEST_F(FiguresReaderTest, ReadsSomeOfTheBlocks) {
+  for (std::uint64_t at = 0; at < 5; ++at) file_.blocks[at].address = 0x7c00 + at;
+  file_.header->block_count = 5;
+  const auto reader = FiguresReader::open(path_);
+  const auto addresses = [&](std::uint64_t first, std::uint64_t count) {
+    std::vector<std::uint64_t> found;
+    for (const auto& block : reader->read_blocks(first, count).value())
+      found.push_back(block.address);
+    return found;
+  };
+
+  EXPECT_THAT(addresses(1, 2), ElementsAre(0x7c01, 0x7c02));
+  EXPECT_THAT(addresses(3, 10), ElementsAre(0x7c03, 0x7c04));
+  EXPECT_THAT(addresses(5, 1), ElementsAre());
+  EXPECT_THAT(addresses(~std::uint64_t{0}, 1), ElementsAre());
 }
 
 TEST_F(FiguresReaderTest, ReadsBlocks) {

@@ -5,10 +5,15 @@
 
 Exits with 77 where no QEMU takes plugins.
 """
+import collections
 import json
+import os
 import pathlib
+import pty
 import re
+import select
 import signal
+import socket
 import subprocess
 import sys
 
@@ -77,6 +82,85 @@ def check_metrics(stack, host, guest):
           figures.classes())
 
 
+def check_pack(stack, host, guest):
+    """Without blocks, qemon heatmap has what the pack tcg counts."""
+    host.qemon("pack", "on", "tcg", "--vm", "web1")
+    guest.work_and_halt(1000)
+
+    def shown():
+        answer = subprocess.run([stack.bin_dir / "qemon", "--socket", host.control, "heatmap", "web1", "-o", "json"], capture_output=True, text=True,
+                                timeout=PATIENCE, check=False).stdout
+        heat = json.loads(answer or "{}")
+        return heat.get("kind") == "pack" and hex(ROUND // 4096 * 4096) in [page["address"] for page in heat["pages"]]
+    stack.wait_for(shown, PATIENCE, "the guest's page in what the pack tcg counted")
+    host.qemon("pack", "off", "tcg", "--vm", "web1")
+
+
+def ask(host, target):
+    """Status and body of an answer of the control API."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(str(host.control))
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: q\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    head, _, body = answer.partition("\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+def check_blocks_in_parts(host, guest):
+    """All blocks, a few at a time; and what is asked for wrongly."""
+    target, blocks = "/v1/vms/web1/plugin/blocks", []
+    while True:
+        status, answer = ask(host, f"{target}?first={len(blocks)}&count=100")
+        check("status", status, 200)
+        if not answer["blocks"]:
+            break
+        check("blocks in one answer", len(answer["blocks"]) <= 100, True)
+        blocks += answer["blocks"]
+    check("blocks", blocks, [[*block[:2], block.instructions, block.bytes] for block in guest.figures().blocks])
+    check("how many there are", answer["block_count"], len(blocks))
+    for wrong, why in {"count=0": '"count" must be from 1 to 8192', "count=8193": '"count" must be from 1 to 8192',
+                       "first=-1": '"first" must be a number', "first=x": '"first" must be a number'}.items():
+        check(wrong, ask(host, f"{target}?{wrong}"), (400, {"error": why}))
+    for place in ("plugin/blocks", "heatmaps"):
+        check("status of a VM that is not there", ask(host, f"/v1/vms/none/{place}")[0], 404)
+
+
+def check_watching(stack, host, guest):
+    """--watch draws again and again what is so far, until Ctrl-C."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(stack.bin_dir / "qemon", ["qemon", "--socket", str(host.control), "heatmap", "web1", "--watch"])
+    try:
+        drawn, last = "", []
+        while len(set(last)) < 2:  # Ends with the pseudoterminal at the latest.
+            if not select.select([terminal], [], [], PATIENCE)[0]:
+                raise Failure(f"qemon heatmap --watch drew nothing more after {drawn!r}")
+            drawn += os.read(terminal, 65536).decode()
+            last = re.findall(r"samples   (\d+) executions of ", drawn)
+            if len(last) == 1:
+                guest.work(1000)
+        check("where it begins to draw", drawn.startswith("\x1b[H"), True)
+        os.write(terminal, b"\x03")
+        status = os.waitpid(pid, 0)[1]
+        check("what ended it", os.WTERMSIG(status), signal.SIGINT)
+    finally:
+        os.close(terminal)
+
+
+def check_heat_map(host, guest):
+    """qemon heatmap has all blocks, not only the hottest, and the guest's among the busiest."""
+    counters, pages = collections.Counter(), collections.Counter()
+    for block in guest.figures().blocks:
+        counters[block.address] += block.executions
+        pages[block.address // 4096 * 4096] += block.executions
+    shown = json.loads(host.qemon("--output", "json", "heatmap", "web1", "--top", "65536"))
+    check("executions", shown["samples"], sum(counters.values()))
+    check("counters", {int(each["address"], 16): each["count"] for each in shown["top"]}, {at: count for at, count in counters.items() if count})
+    check("pages", {int(page["address"], 16): page["count"] for page in shown["pages"]}, {at: count for at, count in pages.items() if count})
+    check("the round's block", shown["top"][0]["address"] == hex(ROUND) or counters[ROUND] < shown["top"][0]["count"], True)
+
+
 def level_is(stack, guest, level):
     stack.wait_for(lambda: guest.figures().level == level, PATIENCE, f"level {level}")
 
@@ -86,7 +170,11 @@ def run(stack, build, plugin):
     host = stack.start_qemond([guest.vm], collectors={"tcg-plugin": "100ms"})
     guest.work_and_halt(1000)
     check("level", guest.figures().level, "count")
+    refused = subprocess.run([stack.bin_dir / "qemon", "--socket", host.control, "heatmap", "web1"], capture_output=True, text=True, check=False)
+    if refused.returncode != 1 or "counts at level count: use qemon plugin level web1 blocks --for 1m, or qemon pack on tcg" not in refused.stderr:
+        raise Failure(f"without blocks, qemon heatmap says {refused}")
 
+    check_pack(stack, host, guest)
     said = host.qemon("plugin", "level", "web1", "all", "--for", "1h")
     check("what qemon says", bool(re.fullmatch(r"web1: plugin level all until \S+, then count\n", said)), True)
     guest.work_and_halt(1)  # A vCPU that runs takes up the level.
@@ -94,6 +182,9 @@ def run(stack, build, plugin):
     guest.work_and_halt(1000)  # All of the round's code is translated.
     check_work(guest)
     check_metrics(stack, host, guest)
+    check_heat_map(host, guest)
+    check_blocks_in_parts(host, guest)
+    check_watching(stack, host, guest)
     shown = json.loads(host.qemon("--output", "json", "plugin", "show", "web1"))
     check("the guest's block in qemon plugin show", ROUND in [block["address"] for block in shown["hottest"]], True)
     check("levels", (shown["level"], shown["found_level"]), ("all", "count"))

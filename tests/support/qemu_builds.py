@@ -34,7 +34,7 @@ def build(label):
     return next((one for one in builds() if one.label.startswith(label) and os.access(one.binary, os.X_OK)), Build("", None, [], ""))
 
 
-def backends_build():
-    """The one with the trace backends dtrace, ftrace, ust and syslog, of QEMON_BACKENDS_QEMU; None if there is none."""
-    found = _build_of(os.environ.get("QEMON_BACKENDS_QEMU", ""))
+def backends_build(variable="QEMON_BACKENDS_QEMU"):
+    """The one with the trace backends dtrace, ftrace, ust and syslog, or another one of a variable of its own; None if there is none."""
+    found = _build_of(os.environ.get(variable, ""))
     return found if found.binary and os.access(found.binary, os.X_OK) else None

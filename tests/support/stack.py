@@ -218,7 +218,7 @@ class Vm:
 class Qemond:
     """A qemond, as on a host of its own."""
 
-    def __init__(self, stack, name, vms, packs, collectors, options, config):
+    def __init__(self, stack, name, vms, packs, collectors, options, config, command_prefix=()):
         self.name, self.stack, self._vms, self._packs = name, stack, vms, packs
         self.control = stack.folder / f"{name}.control"
         polls = ", ".join(f"{collector}: {value}" for collector, value in collectors.items())
@@ -229,7 +229,7 @@ class Qemond:
             lines.append(f'  - {{name: "{vm.name}", address: "{vm.address}", packs: [{", ".join(packs)}], collectors: {{{polls}}}}}')
         path = stack.folder / f"{name}.yaml"
         path.write_text("\n".join(lines) + f"\n{config}", encoding="utf-8")
-        self._command = [stack.bin_dir / "qemond", "--config", path, *options]
+        self._command = [*command_prefix, stack.bin_dir / "qemond", "--config", path, *options]
         self.start()
 
     def start(self):
@@ -347,10 +347,10 @@ class Stack:
         self.vms.append(vm)
         return vm
 
-    def start_qemond(self, vms, packs=(), name=None, collectors=None, options=(), config=""):
+    def start_qemond(self, vms, packs=(), name=None, collectors=None, options=(), config="", command_prefix=()):
         """Returns when qemond is attached to all `vms` and the packs are on. `collectors`: {"block": "1s", ...}; `config`: more of
-        the configuration, as text."""
-        return Qemond(self, name or f"qemond{len(self.processes)}", vms, packs, collectors or {}, list(options), config)
+        the configuration, as text; `command_prefix`: a command that starts it."""
+        return Qemond(self, name or f"qemond{len(self.processes)}", vms, packs, collectors or {}, list(options), config, command_prefix)
 
     def end(self, process, how=signal.SIGTERM):
         """Ends one of ours before the stack does. Its exit status."""

@@ -17,14 +17,16 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
   nlohmann-json3-dev libspdlog-dev libfmt-dev prometheus-cpp-dev libcli11-dev libacl1-dev libsystemd-dev libssl-dev libyaml-cpp-dev zlib1g-dev
+  libelf-dev libpng-dev
 )
 demo_packages=(qemu-system-x86 binutils curl)
 test_packages=(
   git python3 curl wrk acl systemd binutils libgtest-dev libgmock-dev
   'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'clang-14|clang'
   man-db mandoc zsh fish valgrind pyflakes3 libbenchmark-dev
-  # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend.
-  qemu-system-x86 qemu-user dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev
+  # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend, and once with `dtrace`,
+  # `ftrace`, `ust` and `syslog`.
+  qemu-system-x86 qemu-user dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev systemtap-sdt-dev liblttng-ust-dev libbpf-dev
   # For qemon-lttng, and its tests.
   liblttng-ctl-dev libbabeltrace2-dev lttng-tools babeltrace2
 )

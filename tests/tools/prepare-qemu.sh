@@ -6,11 +6,16 @@
 #                        Set it yourself to put any other QEMU under test, for instance
 #                        QEMON_TEST_QEMUS='mine|/opt/qemu/bin/qemu-system-x86_64||/opt/qemu/share/qemu/trace-events-all' ./test.sh
 #   QEMON_TEST_CATALOGS  trace-events-all files, separated by `:`
+#   QEMON_BACKENDS_QEMU  one more entry of that form: a QEMU with the backends dtrace, ftrace, ust and syslog, none of which
+#                        writes a file by itself; for the tests of the sources that read them
+#   QEMON_DTRACE_QEMU    and one with dtrace alone, as Fedora and RHEL build theirs: it lists few of its events
 #   QEMON_SIMPLETRACE    QEMU's own scripts/simpletrace.py, of the build with the `simple` backend
 #   QEMON_MEM_PLUGIN     QEMU's own TCG plugin that counts memory accesses, for plugin API 1
 #   QEMON_PROMETHEUS, QEMON_PROMTOOL   binaries
 # What is made, each once, in ${QEMON_CACHE_DIR:-${XDG_CACHE_HOME:-~/.cache}/qemon}:
 #   qemu-simple-VERSION     Debian 12's QEMU source with the backends simple and log (about 5 minutes on 2 cores)
+#   qemu-backends-VERSION   the same source with the backends dtrace, ftrace, ust and syslog (about as long)
+#   qemu-dtrace-VERSION     and once more with dtrace alone
 #   qemu-backports-VERSION  Debian's QEMU from bookworm-backports, which cannot be installed beside Debian 12's own
 #   qemu-mem-plugin-VERSION that plugin, from Debian 12's QEMU source
 #   prometheus-VERSION      Prometheus, unpacked because installing the package would start a service
@@ -52,11 +57,15 @@ main() {
   rm -rf "$cache"/tmp.*  # Of a run that was killed: we hold the lock, so nobody uses them.
   work=$(mktemp -d "$cache/tmp.XXXXXX")
 
-  local simple='' mem_plugin='' backports='' prometheus=''
+  local simple='' backends='' dtrace='' mem_plugin='' backports='' prometheus=''
   # shellcheck source=/dev/null
   if [[ $(source /etc/os-release && printf %s "${VERSION_CODENAME:-}") == "$suite" ]]; then
-    prepare_simple
+    prepare_built qemu-simple simple,log
     simple=$result
+    prepare_built qemu-backends dtrace,ftrace,ust,syslog
+    backends=$result
+    prepare_built qemu-dtrace dtrace
+    dtrace=$result
     prepare_mem_plugin
     mem_plugin=$result
     prepare_backports
@@ -66,7 +75,7 @@ main() {
   else
     say "not Debian 12: the tests use the installed QEMU only; set QEMON_TEST_QEMUS to test others"
   fi
-  write_env "$simple" "$mem_plugin" "$backports" "$prometheus"
+  write_env "$simple" "$backends" "$dtrace" "$mem_plugin" "$backports" "$prometheus"
   printf '%s\n' "$cache/test-env"
 }
 
@@ -77,19 +86,21 @@ clean_up() {
 
 # ---- What is prepared. Each function sets `result` to its folder.
 
-prepare_simple() {
+# prepare_built KIND BACKENDS: QEMU from Debian's source, with these trace backends.
+prepare_built() {
   local version
   version=$(dpkg-query -W -f '${source:Version}' qemu-system-x86 2>/dev/null || true)
   # Where a newer QEMU is installed (from backports), the suite's own newest is built instead.
   [[ $version == 1:7.2+* ]] || version=
-  find_cached qemu-simple "$version" && return
+  find_cached "$1" "$version" && return
 
-  say "building QEMU with the trace backends simple and log, once: about 5 minutes on 2 cores (log: $cache/qemu-build.log)"
+  say "building QEMU with the trace backends $2, once: about 5 minutes on 2 cores (log: $cache/build-$1.log)"
   need_mirror
-  fetch_source "$work/source" "$version"
+  [[ -d $work/source ]] || fetch_source "$work/source" "$version"
   [[ -n $version ]] || version=$(sed -n 's/^Version: //p' "$work"/source/qemu_*.dsc)
-  run_logged "$cache/qemu-build.log" build_simple "$work/source/qemu" "$work/simple"
-  keep "$work/simple" qemu-simple "$version"
+  run_logged "$cache/build-$1.log" build_qemu "$work/source/qemu" "$2" "$work/$1"
+  rm -rf "$work/source/qemu/qemon-build"
+  keep "$work/$1" "$1" "$version"
 }
 
 # QEMU's own plugin that counts memory accesses, as a witness for ours: Debian ships none.
@@ -249,20 +260,21 @@ unpack() {
 
 # ---- QEMU
 
-# build_simple SOURCE FOLDER: only what the tests need. The layout lets a catalog be found from the binary's own path.
-build_simple() {
+# build_qemu SOURCE BACKENDS FOLDER: only what the tests need. The layout lets a catalog be found from the binary's own path.
+build_qemu() {
   mkdir "$1/qemon-build"
   cd "$1/qemon-build"
   # Debian's python, not one that happens to be first in PATH: meson is installed for that one.
   export PATH=/usr/bin:/bin:$PATH
-  ../configure --meson=/usr/bin/meson --target-list=x86_64-softmmu --enable-trace-backends=simple,log \
+  ../configure --meson=/usr/bin/meson --target-list=x86_64-softmmu --enable-trace-backends="$2" \
     --without-default-features --enable-system --enable-tcg --enable-fdt=system --disable-werror --disable-docs
   ninja -j "$(nproc)" qemu-system-x86_64 trace/trace-events-all
-  mkdir -p "$2/bin" "$2/share/qemu" "$2/scripts"
-  strip -g -o "$2/bin/qemu-system-x86_64" qemu-system-x86_64
-  cp trace/trace-events-all "$2/share/qemu/"
-  cp -r ../scripts/simpletrace.py ../scripts/tracetool "$2/scripts/"
-  "$2/bin/qemu-system-x86_64" --version
+  mkdir -p "$3/bin" "$3/share/qemu" "$3/scripts"
+  # Of the debugging data only: the notes that name the probes of `dtrace` stay.
+  strip -g -o "$3/bin/qemu-system-x86_64" qemu-system-x86_64
+  cp trace/trace-events-all "$3/share/qemu/"
+  cp -r ../scripts/simpletrace.py ../scripts/tracetool "$3/scripts/"
+  "$3/bin/qemu-system-x86_64" --version
 }
 
 # add_launcher FOLDER: makes FOLDER/qemu-system-x86_64, a link to the binary; or a script, if the binary needs libraries
@@ -287,17 +299,19 @@ END
 # Prints the shared libraries that BINARY needs and the machine lacks.
 missing_libraries() { ldd "$1" | sed -n 's/^[[:space:]]*\(.*\) => not found$/\1/p' | paste -s -d ' '; }
 
-# write_env SIMPLE MEM_PLUGIN BACKPORTS PROMETHEUS: folders, or empty. A variable that the user has set stays as it is.
+# write_env SIMPLE BACKENDS DTRACE MEM_PLUGIN BACKPORTS PROMETHEUS: folders, or empty. A variable that the user has set stays as it is.
 write_env() {
-  local installed=/usr/bin/qemu-system-x86_64 qemus=() catalogs=() catalog
-  add_qemu() {  # LABEL BINARY DATADIRS CATALOG
-    [[ -x $2 ]] || return 0
-    qemus+=("$1-$("$2" --version | sed -n 's/^QEMU emulator version \([0-9]*\.[0-9]*\).*/\1/p')|$2|$3|$4")
+  local installed=/usr/bin/qemu-system-x86_64 data=/usr/share/seabios:/usr/share/qemu qemus=() catalogs=() catalog
+  entry_of() {  # LABEL BINARY DATADIRS CATALOG
+    printf '%s\n' "$1-$("$2" --version | sed -n 's/^QEMU emulator version \([0-9]*\.[0-9]*\).*/\1/p')|$2|$3|$4"
+  }
+  add_qemu() {
+    [[ ! -x $2 ]] || qemus+=("$(entry_of "$@")")
   }
   catalog=/usr/share/qemu/trace-events-all
   add_qemu debian "$installed" '' "$catalog"
-  [[ -z $1 ]] || add_qemu simple "$1/bin/qemu-system-x86_64" /usr/share/seabios:/usr/share/qemu "$1/share/qemu/trace-events-all"
-  [[ -z $3 ]] || add_qemu backports "$3/qemu-system-x86_64" "$3/usr/share/seabios:$3/usr/share/qemu" "$3/usr/share/qemu/trace-events-all"
+  [[ -z $1 ]] || add_qemu simple "$1/bin/qemu-system-x86_64" "$data" "$1/share/qemu/trace-events-all"
+  [[ -z $5 ]] || add_qemu backports "$5/qemu-system-x86_64" "$5/usr/share/seabios:$5/usr/share/qemu" "$5/usr/share/qemu/trace-events-all"
   local entry
   for entry in "${qemus[@]}"; do
     catalogs+=("${entry##*|}")
@@ -306,10 +320,12 @@ write_env() {
     printf '# Made by prepare-qemu.sh, which says what these are. To be sourced by bash.\n'
     assign QEMON_TEST_QEMUS "$(IFS=';' && printf %s "${qemus[*]}")"
     assign QEMON_TEST_CATALOGS "$(IFS=: && printf %s "${catalogs[*]}")"
+    assign QEMON_BACKENDS_QEMU "${2:+$(entry_of backends "$2/bin/qemu-system-x86_64" "$data" "$2/share/qemu/trace-events-all")}"
+    assign QEMON_DTRACE_QEMU "${3:+$(entry_of dtrace "$3/bin/qemu-system-x86_64" "$data" "$3/share/qemu/trace-events-all")}"
     assign QEMON_SIMPLETRACE "${1:+$1/scripts/simpletrace.py}"
-    assign QEMON_MEM_PLUGIN "${2:+$2/libmem.so}"
-    assign QEMON_PROMETHEUS "${4:+$4/usr/bin/prometheus}"
-    assign QEMON_PROMTOOL "${4:+$4/usr/bin/promtool}"
+    assign QEMON_MEM_PLUGIN "${4:+$4/libmem.so}"
+    assign QEMON_PROMETHEUS "${6:+$6/usr/bin/prometheus}"
+    assign QEMON_PROMTOOL "${6:+$6/usr/bin/promtool}"
   } >"$work/test-env"
   mv -T "$work/test-env" "$cache/test-env"
 }

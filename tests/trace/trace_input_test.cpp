@@ -247,7 +247,7 @@ TEST(TraceInput, NamesTheToolForOtherCompressions) {
 
   EXPECT_EQ(open_error(dir / "t.xz"), dir / "t.xz" +
                                           ": is compressed with xz, which qemon does not read; "
-                                          "use xz -dc FILE | qemon replay -");
+                                          "use xz -dc FILE | qemon ... -");
   EXPECT_THAT(open_error(dir / "t.zst"), HasSubstr("use zstd -dc FILE"));
   EXPECT_THAT(open_error(dir / "t.bz2"), HasSubstr("use bzip2 -dc FILE"));
 }

@@ -1,0 +1,279 @@
+#include "daemon/usdt_source.hpp"
+
+#include <algorithm>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "daemon/job_thread.hpp"
+#include "daemon/usdt_probes.hpp"
+#include "usdt/probe_decoder.hpp"
+#include "usdt/probe_tracer.hpp"
+
+namespace qemon::daemon {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// One turn of the loop: about a millisecond of records.
+constexpr std::size_t turn_bytes = 256 * 1024;
+// For events that a module of QEMU's brings later.
+constexpr std::size_t spare_slots = 1024;
+// The kernel takes a tenth of a second to let go of each, one after another, also when qemond is
+// killed.
+constexpr std::size_t sites_max = 512;
+// How long stop() waits for that. The rest is done after it.
+constexpr std::chrono::seconds detach_deadline{2};
+
+/// An event is counted in the kernel as long as nobody reads its records, and recorded whole
+/// otherwise. The kernel's part of attaching, and above all of detaching, is done on a thread of
+/// its own: until it is detached, an event that is off costs the guest a breakpoint, and nothing
+/// else.
+class UsdtSource final : public TraceSource {
+ public:
+  explicit UsdtSource(TraceSourceOptions options)
+      : options_(std::move(options)), decoder_(options_.events), jobs_(options_.executor) {}
+  ~UsdtSource() override;
+  UsdtSource(const UsdtSource&) = delete;
+  UsdtSource& operator=(const UsdtSource&) = delete;
+
+  asio::awaitable<Result<void>> start() override;
+  asio::awaitable<void> stop() override;
+  asio::awaitable<Result<void>> switch_event(trace::EventIndex event, bool on) override;
+  asio::awaitable<Result<void>> flush() override { co_return Result<void>(); }
+  bool pump(std::span<char> buffer, trace::RecordSink& sink) override;
+  [[nodiscard]] trace::FeedTotals totals() const override;
+  [[nodiscard]] std::uint64_t lag_bytes() const override { return tracer_->waiting_bytes(); }
+  [[nodiscard]] std::optional<clockid_t> clock() const override { return CLOCK_MONOTONIC; }
+  [[nodiscard]] std::string place() const override;
+  [[nodiscard]] std::vector<std::string> problems() const override;
+
+ private:
+  struct Event {
+    bool on = false;
+    int mode = probe_off;
+    std::uint64_t counted = 0;  // Of the kernel's count: told to the sink.
+    std::size_t sites = 0;      // That it is attached to while it is on.
+    bool bare = false;          // Its arguments are where libbpf cannot find them.
+  };
+  /// Where an event's probes are.
+  struct Places {
+    std::vector<std::string> files;
+    std::size_t sites = 0;
+  };
+
+  asio::awaitable<Result<void>> find_files();
+  asio::awaitable<Result<void>> attach(trace::EventIndex event);
+  [[nodiscard]] Places places_of(const std::string& event) const;
+  void set_mode(trace::EventIndex event, int mode);
+  void take_counts(trace::RecordSink& sink);
+
+  TraceSourceOptions options_;
+  usdt::ProbeDecoder decoder_;
+  std::map<trace::EventIndex, Event> events_;
+  std::uint64_t bytes_read_ = 0;
+  std::uint32_t catalog_ = 0;  // Which one was in use at the last pump().
+  std::size_t slots_ = 0, sites_ = 0;
+  std::vector<std::string> modules_;
+  std::vector<ProbedFile> files_;
+  std::shared_ptr<usdt::ProbeTracer> tracer_;  // Shared with the jobs that detach.
+  JobThread jobs_;
+};
+
+UsdtSource::~UsdtSource() {
+  // Whatever is attached is let go of on that thread.
+  if (tracer_) std::ignore = jobs_.run_later(0, [tracer = std::move(tracer_)] {});
+}
+
+asio::awaitable<Result<void>> UsdtSource::start() {
+  slots_ = options_.events.size() + spare_slots;
+  modules_ = qemu_modules_of(options_.process.pid);
+  auto found = co_await find_files();
+  if (!found) co_return found;
+  usdt::ProbeTracerOptions options;
+  options.pid = options_.process.pid;
+  options.slots = slots_;
+  // Those that are being detached count as well.
+  options.sites_max = 2 * sites_max;
+  const auto loaded = std::make_shared<std::shared_ptr<usdt::ProbeTracer>>();
+  JobThread::Job job = [options, loaded]() -> Result<void> {
+    auto tracer = usdt::load_probe_tracer(options);
+    if (!tracer) return tracer.error();
+    *loaded = std::move(*tracer);
+    return {};
+  };
+  auto done = co_await jobs_.run(std::move(job));
+  tracer_ = std::move(*loaded);
+  co_return done;
+}
+
+asio::awaitable<Result<void>> UsdtSource::find_files() {
+  const auto files = std::make_shared<std::vector<ProbedFile>>();
+  JobThread::Job job = [pid = options_.process.pid, modules = modules_, files]() -> Result<void> {
+    auto found = find_probed_files(pid, modules);
+    if (!found) return wrap(found.error(), "the probes of QEMU cannot be found");
+    *files = std::move(*found);
+    return {};
+  };
+  auto found = co_await jobs_.run(std::move(job));
+  if (found) files_ = std::move(*files);
+  co_return found;
+}
+
+asio::awaitable<void> UsdtSource::stop() {
+  for (const auto& [event, state] : events_)
+    if (state.on) co_await switch_event(event, false);
+  co_await jobs_.finish(detach_deadline);
+}
+
+asio::awaitable<Result<void>> UsdtSource::switch_event(trace::EventIndex event, bool on) {
+  if (event >= slots_) co_return Error{"it came to QEMU after qemond had attached to its probes"};
+  auto& state = events_[event];
+  if (state.on == on) co_return Result<void>();
+  state.on = on;
+  // Whole at first: the next pump() knows whether somebody reads it.
+  set_mode(event, on ? probe_recorded : probe_off);
+  Result<void> done;
+  if (on) done = co_await attach(event);
+  if (on && done) co_return done;
+  state.on = false;
+  set_mode(event, probe_off);
+  if (const auto sites = std::exchange(state.sites, 0); sites > 0) {
+    sites_ -= sites;
+    auto later = jobs_.run_later(event, [tracer = tracer_, event] { tracer->detach(event); });
+    if (done) done = std::move(later);
+  }
+  co_return done;
+}
+
+asio::awaitable<Result<void>> UsdtSource::attach(trace::EventIndex event) {
+  auto places = places_of(options_.events.name(event));
+  if (places.files.empty()) {
+    // Perhaps in a module that was loaded meanwhile.
+    auto modules = qemu_modules_of(options_.process.pid);
+    if (modules != modules_) {
+      modules_ = std::move(modules);
+      if (auto found = co_await find_files(); !found) co_return found;
+      places = places_of(options_.events.name(event));
+    }
+    // It cannot occur.
+    if (places.files.empty()) co_return Result<void>();
+  }
+  if (sites_ + places.sites > sites_max)
+    co_return Error{"its probes and those of the events that are on are more than " +
+                    std::to_string(sites_max) + " places in QEMU's code: choose fewer events"};
+  sites_ += places.sites;
+  events_[event].sites = places.sites;
+  if (jobs_.take_back(event)) co_return Result<void>();
+  const auto bare = std::make_shared<bool>(false);
+  JobThread::Job job = [tracer = tracer_, event, files = std::move(places.files),
+                        name = options_.events.name(event), bare]() -> Result<void> {
+    for (const auto& file : files) {
+      const auto attached = tracer->attach(event, file, name);
+      if (!attached) return attached.error();
+      if (!*attached) *bare = true;
+    }
+    return {};
+  };
+  auto attached = co_await jobs_.run(std::move(job));
+  events_[event].bare = *bare;
+  co_return attached;
+}
+
+UsdtSource::Places UsdtSource::places_of(const std::string& event) const {
+  Places places;
+  for (const auto& file : files_) {
+    const auto found = file.sites.find(event);
+    if (found == file.sites.end()) continue;
+    places.files.push_back(file.path);
+    places.sites += found->second;
+  }
+  return places;
+}
+
+void UsdtSource::set_mode(trace::EventIndex event, int mode) {
+  events_[event].mode = mode;
+  probe_event wanted{};
+  wanted.mode = static_cast<std::uint8_t>(mode);
+  const auto* const described = options_.events.described(event);
+  if (described != nullptr && described->arguments.size() <= probe_arguments_max) {
+    wanted.described = 1;
+    wanted.argument_count = static_cast<std::uint8_t>(described->arguments.size());
+    for (std::size_t i = 0; i < described->arguments.size(); ++i)
+      if (described->arguments[i].kind == trace::ArgumentKind::string) wanted.strings |= 1U << i;
+  }
+  tracer_->set(event, wanted);
+}
+
+bool UsdtSource::pump(std::span<char> buffer, trace::RecordSink& sink) {
+  (void)buffer;
+  take_counts(sink);
+  const auto lost = tracer_->lost();
+  const auto bytes =
+      tracer_->read(turn_bytes, [&](std::string_view record) { decoder_.decode(record, sink); });
+  bytes_read_ += bytes;
+  if (bytes >= turn_bytes) return true;
+  // Also when no record came after what was lost.
+  decoder_.lost(lost, sink);
+  return false;
+}
+
+/// What the kernel counted since, and how each event is to go on: the packs that read it may be
+/// others now.
+void UsdtSource::take_counts(trace::RecordSink& sink) {
+  const auto tally = sink.tally();
+  const auto catalog = options_.events.catalog_generation();
+  const bool described_anew = std::exchange(catalog_, catalog) != catalog;
+  std::uint64_t records = 0;
+  for (auto& [event, state] : events_) {
+    if (event >= tally.counts.size()) continue;
+    const auto count = tracer_->count(event);
+    tally.counts[event] += count - state.counted;
+    records += count - std::exchange(state.counted, count);
+    const int mode = tally.only_counts(event) ? probe_counted : probe_recorded;
+    if (state.on && (state.mode != mode || described_anew)) set_mode(event, mode);
+  }
+  decoder_.add_counted(records);
+  if (records > 0) sink.on_tallied(records, std::nullopt);
+}
+
+trace::FeedTotals UsdtSource::totals() const {
+  trace::FeedTotals totals;
+  totals.bytes_read = bytes_read_;
+  totals.mismatches = decoder_.unreadable();
+  totals.decoder = decoder_.stats();
+  return totals;
+}
+
+std::string UsdtSource::place() const {
+  const auto& exe = options_.process.exe;
+  return "probes in " + (exe.empty() ? program_of(options_.process.pid) : exe);
+}
+
+std::vector<std::string> UsdtSource::problems() const {
+  std::vector<std::string> lines;
+  for (const auto& [event, state] : events_) {
+    if (state.on && state.bare)
+      lines.push_back(options_.events.name(event) +
+                      " has an argument that libbpf cannot find, and is counted by name");
+  }
+  if (const auto count = decoder_.unreadable(); count > 0) {
+    lines.push_back(std::to_string(count) +
+                    " records have an argument that could not be read, and are counted by name");
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::unique_ptr<TraceSource> make_usdt_source(TraceSourceOptions options) {
+  return std::make_unique<UsdtSource>(std::move(options));
+}
+
+}  // namespace qemon::daemon
