@@ -156,7 +156,8 @@ int main(int argc, char** argv) {
   // or a service manager sends these to all processes at once.
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
   if (words.size() == 1 && words[0] == "remove") return remove();
-  std::string_view pid = words.size() == 3 && words[0] == "follow" ? words[2] : "";
+  std::string_view pid;
+  if (words.size() == 3 && words[0] == "follow") pid = words[2];
   const auto number = take_number<pid_t>(pid);
   if (!number || !pid.empty()) {
     std::fputs(usage, stderr);
