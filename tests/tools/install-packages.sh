@@ -23,7 +23,7 @@ demo_packages=(qemu-system-x86 binutils curl)
 test_packages=(
   git python3 curl wrk acl systemd binutils libgtest-dev libgmock-dev
   'clang-format-14|clang-format' 'clang-tidy-14|clang-tidy' 'clang-14|clang'
-  man-db mandoc zsh fish valgrind pyflakes3 libbenchmark-dev
+  man-db mandoc zsh fish valgrind pyflakes3 libbenchmark-dev rsyslog
   # Debian's QEMU is tested as it is, and once more built from its source package with the `simple` backend, and once with `dtrace`,
   # `ftrace`, `ust` and `syslog`.
   qemu-system-x86 qemu-user dpkg-dev meson libglib2.0-dev libpixman-1-dev libfdt-dev systemtap-sdt-dev liblttng-ust-dev libbpf-dev

@@ -59,7 +59,9 @@ TEST(FtraceLine, MayHaveMoreOrLessInFrontOfItsTime) {
   for (const std::string context :
        {"[001] ", "[001] .... ", "[001] d..h21. ", "(  31900) [001] ...1. ",
         "(-------) [001] ...1. ", "[127] ...1. 12"}) {
-    const auto line = parse_ftrace_line(thread + context + text);
+    const auto whole = thread + context + text;
+
+    const auto line = parse_ftrace_line(whole);
 
     EXPECT_EQ(line.kind, Kind::message) << context;
     EXPECT_EQ(line.text, "one ") << context;
