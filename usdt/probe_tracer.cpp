@@ -14,7 +14,7 @@ namespace {
 std::filesystem::path module_path() {
   std::error_code ignored;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  return program.parent_path().parent_path() / "lib/qemon/qemon-usdt.so";
+  return program.parent_path().parent_path() / "lib/qemon/modules/qemon-usdt.so";
 }
 
 }  // namespace

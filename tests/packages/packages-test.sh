@@ -92,7 +92,7 @@ files_are_in_place() {
     same "dashboards" "$(ls grafana/dashboards | wc -l)" "$(paths_of "$other" | grep -c '/dashboards/.*\.json$')"
   done
   paths=$(paths_of "$usdt")
-  for path in /usr/lib/qemon/qemon-usdt.so /usr/share/doc/qemon-usdt/examples/usdt.conf; do
+  for path in /usr/lib/qemon/modules/qemon-usdt.so /usr/share/doc/qemon-usdt/examples/usdt.conf; do
     grep -qxF "$path" <<<"$paths" || { echo "$path is missing"; exit 1; }
   done
   same "of qemon-usdt" '' "$(grep -E '^/etc|/bin/' <<<"$paths" || true)"

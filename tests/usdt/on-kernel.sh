@@ -25,15 +25,15 @@ done
 kernel=$(find "$scratch/packages/boot" -name 'vmlinuz-*' 2>/dev/null) && [[ -n $kernel ]] || die "no kernel in these packages: $*"
 busybox=$scratch/packages/bin/busybox
 [[ -x $busybox ]] || die "no busybox in these packages: $*"
-program=$build/tests/usdt_test module=$build/lib/qemon/qemon-usdt.so
+program=$build/tests/usdt_test module=$build/lib/qemon/modules/qemon-usdt.so
 [[ -x $program && -e $module ]] || die "$program or $module is missing: ninja -C $build usdt_test"
 
-mkdir -p "$root"/{bin,proc,sys,tmp,dev,qemon/tests,qemon/lib/qemon}
+mkdir -p "$root"/{bin,proc,sys,tmp,dev,qemon/tests,qemon/lib/qemon/modules}
 cp "$busybox" "$root/bin/busybox"
 cp /bin/true "$root/bin/true"
 ln -s busybox "$root/bin/sh"
 cp "$program" "$root/qemon/tests"
-cp "$module" "$root/qemon/lib/qemon"
+cp "$module" "$root/qemon/lib/qemon/modules"
 # Each library where the program looks for it.
 ldd "$program" "$module" | sed -n 's/^[^:]*[[:space:]]\(\/[^ :]*\) (0x.*/\1/p' | sort -u | while read -r library; do
   mkdir -p "$root$(dirname "$library")"
