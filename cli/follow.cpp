@@ -61,10 +61,16 @@ class Pace {
   }
   /// The same without waiting, when there is more to do.
   void look() {
-    if (signals_.wait(0ms) || Clock::now() >= end_) is_over_ = true;
+    if (signals_.wait(0ms)) {
+      is_told_twice_ = is_over_;
+      is_over_ = true;
+    }
+    if (Clock::now() >= end_) is_over_ = true;
     if (process_ && !daemon::is_alive(*process_)) is_over_ = true;
   }
   [[nodiscard]] bool is_over() const { return is_over_; }
+  /// A signal came when it was over already.
+  [[nodiscard]] bool is_told_twice() const { return is_told_twice_; }
   /// Whether figures are to be printed; once for each interval.
   [[nodiscard]] bool is_due() {
     if (Clock::now() < next_) return false;
@@ -84,15 +90,19 @@ class Pace {
   Clock::time_point next_ = start_ + interval_;
   Clock::time_point end_ = Clock::time_point::max();
   bool is_over_ = false;
+  bool is_told_twice_ = false;
 };
 
 /// What the options say, as the address of a VM would say it.
 Result<FollowedFile> file_of(const FollowOptions& options) {
   std::error_code code;
-  const auto absolute = std::filesystem::absolute(options.path, code);
+  const std::filesystem::path path(options.path);
+  // As the system finds it, also by way of links; the file itself may come later.
+  const auto folder =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(path, code).parent_path(), code);
   if (code) return Error{options.path + ": " + code.message()};
   FollowedFile file;
-  file.path = absolute.lexically_normal().string();
+  file.path = (folder / path.filename()).string();
   auto text = daemon::to_string(file);
   if (!options.backend.empty()) text += ",backend=" + options.backend;
   if (!options.pid.empty()) text += ",pid=" + options.pid;
@@ -123,13 +133,15 @@ std::optional<FollowedFile> wait_for_file(const FollowedFile& file, Pace& pace,
 void follow_figures(const std::string& path, Pace& pace, CommandContext& context) {
   auto reader = plugin::FiguresReader::open(path);
   if (!reader) return context.fail(reader.error().detail);
-  PluginRates rates(context.out());
+  std::optional<PluginRates> rates;
   while (true) {
     const bool over = pace.is_over();
     const auto figures = reader->read();
     if (!figures) return context.fail(figures.error().detail);
-    const bool ended = figures->header.ended != 0;
-    if (over || ended || pace.is_due()) rates.print(*figures, pace.seconds());
+    if (!rates) rates.emplace(*figures, pace.seconds(), context.out());
+    const bool lives = daemon::inspect_process(static_cast<pid_t>(figures->header.pid)).has_value();
+    const bool ended = figures->header.ended != 0 || !lives || !reader->is_still_there();
+    if (over || ended || pace.is_due()) rates->print(*figures, pace.seconds());
     if (over || ended) return;
     pace.wait();
   }
@@ -145,10 +157,13 @@ void follow_trace(const FollowOptions& options, const FollowedFile& file, TraceR
   const bool shows_rates = output == "table";
   TraceRates rates(replay, context.out());
   std::string problem;
+  std::optional<std::uint64_t> enough;
   while (true) {
-    // Whatever was written until it was over is read.
+    // Whatever was written until it was over is read, unless a second signal says that it is not.
     const bool over = pace.is_over();
-    const bool more = replay.pump(buffer);
+    bool more = replay.pump(buffer);
+    if (over && !enough) enough = replay.files().back().bytes + replay.lag_bytes();
+    if (over && (replay.files().back().bytes >= *enough || pace.is_told_twice())) more = false;
     if (replay.problem() != problem) {
       problem = replay.problem();
       const bool names_it = problem.starts_with(file.path);

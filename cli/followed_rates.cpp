@@ -21,7 +21,9 @@ std::string cell(const std::string& text, std::size_t width) {
 }
 
 std::string rate(std::uint64_t more, double seconds) {
-  return seconds > 0 ? human_rate(static_cast<double>(more) / seconds) : "-";
+  // Of less, a rate would say more of the clock than of the guest.
+  constexpr double seconds_min = 0.01;
+  return seconds > seconds_min ? human_rate(static_cast<double>(more) / seconds) : "-";
 }
 
 }  // namespace
@@ -52,7 +54,10 @@ void TraceRates::print(double seconds) {
   out_ << std::endl;  // Whoever pipes it wants to see it now.
 }
 
-void PluginRates::print(const plugin::Figures& figures, double seconds) {
+PluginRates::PluginRates(const plugin::Figures& begin, double seconds, std::ostream& out)
+    : out_(out), before_(totals_of(begin)), seconds_(seconds) {}
+
+PluginRates::Totals PluginRates::totals_of(const plugin::Figures& figures) {
   Totals now;
   for (const auto& vcpu : figures.vcpus) {
     now.instructions += vcpu.counts.instructions;
@@ -62,6 +67,11 @@ void PluginRates::print(const plugin::Figures& figures, double seconds) {
       for (const auto count : target[plugin::operation_store]) now.stores += count;
     }
   }
+  return now;
+}
+
+void PluginRates::print(const plugin::Figures& figures, double seconds) {
+  const auto now = totals_of(figures);
   const auto before = std::exchange(before_, now);
   const double passed = seconds - std::exchange(seconds_, seconds);
   if (lines_++ % lines_below_a_head == 0)

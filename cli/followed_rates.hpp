@@ -29,7 +29,8 @@ class TraceRates {
 /// Of what a TCG plugin publishes: instructions, blocks, loads and stores of all vCPUs.
 class PluginRates {
  public:
-  explicit PluginRates(std::ostream& out) : out_(out) {}
+  /// `begin`: what had been counted before, `seconds` after the beginning.
+  PluginRates(const plugin::Figures& begin, double seconds, std::ostream& out);
 
   void print(const plugin::Figures& figures, double seconds);
 
@@ -37,6 +38,7 @@ class PluginRates {
   struct Totals {
     std::uint64_t instructions = 0, blocks = 0, loads = 0, stores = 0;
   };
+  [[nodiscard]] static Totals totals_of(const plugin::Figures& figures);
 
   std::ostream& out_;
   Totals before_;

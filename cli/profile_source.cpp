@@ -166,7 +166,11 @@ Result<ExecutionProfile> profile_of_pack(const Json& answer, const PackSource& s
 
 /// Why there is nothing to show of a VM.
 Error nothing_of(const Json& answer, const std::string& vm) {
-  const std::string pack = "qemon pack on tcg --vm " + vm;
+  const bool exec_log = text_at(answer, "backend") == "exec-log";
+  const std::string pack =
+      std::string("qemon pack on ") + (exec_log ? "exec-log" : "tcg") + " --vm " + vm;
+  if (exec_log)
+    return Error{vm + ": nothing to show: use " + pack + ", which counts what comes from then on"};
   const Json& plugin = object_at(answer, "plugin");
   if (!plugin.empty() && text_at(plugin, "level") != "blocks" && text_at(plugin, "level") != "all")
     return Error{vm + ": nothing to show: its TCG plugin counts at level " +

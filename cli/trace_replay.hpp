@@ -52,6 +52,8 @@ class TraceReplay {
                                     trace::FileTailOptions::Start start);
   /// Reads what has been written since, at most a megabyte or so. True if more is waiting.
   bool pump(std::span<char> buffer);
+  /// Bytes of the followed file that are still to be read, as far as is known.
+  [[nodiscard]] std::uint64_t lag_bytes() const { return feed_->lag_bytes(); }
   /// Why the followed file cannot be read at the moment; empty if it can.
   [[nodiscard]] const std::string& problem() const { return feed_->problem(); }
 

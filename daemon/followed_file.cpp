@@ -1,7 +1,9 @@
 #include "daemon/followed_file.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,7 +23,8 @@ namespace {
 constexpr std::string_view prefix = "file:";
 constexpr std::string_view plugin_backend = "tcg-plugin";
 constexpr std::string_view how_to_write =
-    "write file:PATH[,backend=simple|log|exec-log|tcg-plugin][,pid=PID][,from=beginning|end]";
+    "write file:PATH[,backend=simple|log|exec-log|tcg-plugin][,pid=PID][,from=beginning|end], with "
+    "each comma of the path twice";
 
 /// The parts between commas; two commas are one of the part's.
 std::vector<std::string> split_options(std::string_view text) {
@@ -62,23 +65,42 @@ Result<void> set_option(std::string_view key, const std::string& value, Followed
   return Error{"\"" + one_line(key) + "\" is unknown: there are backend, pid and from"};
 }
 
+Error may_not_read(int number, const std::string& path) {
+  return Error{system_error(number, path).detail +
+               ": qemond must be allowed to read the file that the trace goes to"};
+}
+
+/// On a file system whose files are no files.
+bool is_kernels(const struct statfs& system) {
+  return system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
+         system.f_type == TRACEFS_MAGIC || system.f_type == DEBUGFS_MAGIC;
+}
+
 /// Opened so that nobody has to wait, whatever it is.
 Result<UniqueFd> open_regular(const std::string& path) {
   const auto mounts = read_text("/proc/self/mountinfo").value_or("");
   if (const auto type = remote_type_of(path, mounts); !type.empty())
     return Error{path + ": is on a file system of type " + type +
                  ", whose server may stop answering: have it written to a local file"};
-  UniqueFd opened(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
-  if (!opened && errno == ENOENT)
+  // Looked at before it is opened: opening a pipe would let its writer go on, and closing it end
+  // it.
+  const UniqueFd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  if (!place && errno == ENOENT)
     return Error{path + ": is not there yet",
                  std::make_error_code(std::errc::no_such_file_or_directory)};
-  if (!opened)
-    return Error{system_error(errno, path).detail +
-                 ": qemond must be allowed to read the file that the trace goes to"};
   struct stat about {};
-  if (::fstat(opened.get(), &about) != 0) return system_error(errno, path);
+  struct statfs system {};
+  if (!place || ::fstat(place.get(), &about) != 0 || ::fstatfs(place.get(), &system) != 0)
+    return may_not_read(errno, path);
   if (!S_ISREG(about.st_mode))
-    return Error{path + ": is no regular file, and only such a one can be followed"};
+    return Error{path +
+                 ": is no regular file, and only such a one can be followed: have QEMU "
+                 "write to a file"};
+  if (is_kernels(system))
+    return Error{path + ": is the kernel's, and reading it may take away what others want to read"};
+  const auto name = "/proc/self/fd/" + std::to_string(place.get());
+  UniqueFd opened(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!opened) return may_not_read(errno, path);
   return opened;
 }
 
@@ -98,7 +120,8 @@ Result<FollowedFile> parse_followed_file(std::string_view text) {
   FollowedFile file;
   file.path = parts.front();
   if (file.path.empty()) return bad("the path is missing; " + std::string(how_to_write));
-  if (!file.path.starts_with('/')) return bad("give an absolute path");
+  if (!file.path.starts_with('/') || (file.path + "/").find("/../") != std::string::npos)
+    return bad("give an absolute path, without ..");
   if (!is_one_line(file.path)) return bad("a path with control characters is not followed");
   for (std::size_t i = 1; i < parts.size(); ++i) {
     const auto equals = parts[i].find('=');

@@ -42,13 +42,6 @@ trace::LogDecoderOptions decoder_options(ProcessThreads& threads) {
   return options;
 }
 
-/// The numbers of trace_pipe are those of the host's own namespace.
-bool sees_hosts_thread_ids() {
-  std::array<char, 64> target{};
-  const auto size = ::readlink("/proc/self/ns/pid", target.data(), target.size() - 1);
-  return size <= 0 || std::string_view(target.data()) == "pid:[4026531836]";
-}
-
 struct Request {
   std::string tracefs;
   std::string marker;
@@ -78,6 +71,15 @@ asio::awaitable<Result<void>> close_in_thread(TraceBuffer buffer) {
   co_return close_trace_buffer(std::move(buffer));
 }
 
+/// nullptr if the system has no room for one more.
+std::unique_ptr<asio::thread_pool> make_thread() {
+  try {
+    return std::make_unique<asio::thread_pool>(1);
+  } catch (const std::exception&) {
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 bool has_ftrace_backend(const ProcessInfo& process) {
@@ -95,7 +97,7 @@ FtraceSource::~FtraceSource() {
 }
 
 asio::awaitable<Result<void>> FtraceSource::start() {
-  if (!sees_hosts_thread_ids()) {
+  if (tracefs_.empty() && !sees_hosts_thread_ids()) {
     co_return Error{
         "the kernel's trace names threads by numbers that cannot be seen from within a container: "
         "run qemond on the host"};
@@ -105,9 +107,10 @@ asio::awaitable<Result<void>> FtraceSource::start() {
   if (const auto marker = marker_of(options_.process)) request.marker = marker->target;
   request.instance =
       trace_instance_name(options_.vm, static_cast<std::uint64_t>(options_.process.pid));
-  asio::thread_pool thread(1);
+  const auto thread = make_thread();
+  if (!thread) co_return Error{"no thread could be made: raise TasksMax= of qemond's service"};
   auto work = open_in_thread(std::move(request));
-  auto opened = co_await asio::co_spawn(thread, std::move(work), asio::use_awaitable);
+  auto opened = co_await asio::co_spawn(*thread, std::move(work), asio::use_awaitable);
   if (!opened) co_return opened.error();
   buffer_ = std::move(*opened);
   threads_.refresh();
@@ -115,9 +118,14 @@ asio::awaitable<Result<void>> FtraceSource::start() {
 }
 
 asio::awaitable<void> FtraceSource::stop() {
-  asio::thread_pool thread(1);
-  auto work = close_in_thread(std::exchange(buffer_, TraceBuffer()));
-  std::ignore = co_await asio::co_spawn(thread, std::move(work), asio::use_awaitable);
+  auto buffer = std::exchange(buffer_, TraceBuffer());
+  const auto thread = make_thread();
+  if (!thread) {
+    std::ignore = close_trace_buffer(std::move(buffer));
+    co_return;
+  }
+  auto work = close_in_thread(std::move(buffer));
+  std::ignore = co_await asio::co_spawn(*thread, std::move(work), asio::use_awaitable);
 }
 
 asio::awaitable<Result<void>> FtraceSource::switch_event(trace::EventIndex, bool) {

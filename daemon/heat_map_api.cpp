@@ -98,6 +98,7 @@ HttpResponse ControlApi::show_heat_maps(const std::string& name) const {
   std::string plugin_error;
   json shown{{"vm", name}, {"plugin", plugin_json(*vm, plugin_error)}};
   shown["plugin_error"] = plugin_error;
+  shown["backend"] = vm->router() != nullptr ? vm->router()->backend() : "unknown";
   auto heat_maps = json::array(), tops = json::array();
   for (const auto& [metric_name, metric] : vm->engine().metrics()) {
     if (!metric->is_offered) continue;

@@ -63,10 +63,12 @@ asio::awaitable<Result<void>> JobThread::run(Job job) {
   const auto waiting = std::make_shared<Waiting>(state_->executor);
   {
     const std::lock_guard lock(state_->mutex);
-    state_->next.emplace_back([state = state_.get(), waiting, job = std::move(job)] {
-      auto result = job();
-      state->finished(waiting, std::move(result));
-    });
+    // Not owned by the job, which may be dropped by its thread when the executor is gone.
+    state_->next.emplace_back(
+        [state = state_.get(), told = std::weak_ptr(waiting), job = std::move(job)] {
+          auto result = job();
+          if (auto still = told.lock()) state->finished(std::move(still), std::move(result));
+        });
   }
   state_->changed.notify_one();
   while (!waiting->result) co_await waiting->done.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -101,7 +103,10 @@ asio::awaitable<void> JobThread::finish(std::chrono::milliseconds deadline) {
   {
     const std::lock_guard lock(state_->mutex);
     auto* const state = state_.get();
-    state_->later.push_back({{}, [state, waiting] { state->finished(waiting, {}); }});
+    const std::weak_ptr<Waiting> told = waiting;
+    state_->later.push_back({{}, [state, told] {
+                               if (auto still = told.lock()) state->finished(std::move(still), {});
+                             }});
   }
   state_->changed.notify_one();
   co_await waiting->done.async_wait(asio::as_tuple(asio::use_awaitable));

@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 namespace {
 
 // It asks every process that LTTng knows for its tracepoints, which may take 5 s each.
-constexpr auto start_patience = 20s;
+constexpr auto start_patience = 15s;
 constexpr auto command_patience = 10s;
 // Longer than its own, after which it ends whatever happens.
 constexpr auto end_patience = 12s;
@@ -81,6 +81,7 @@ asio::awaitable<Result<void>> LttngHelper::start(std::string vm, pid_t qemu) {
   const auto answer = co_await next_answer(start_patience);
   if (!answer) co_return answer.error();
   if (*answer != "ready") co_return Error{"qemon-lttng said: " + *answer};
+  was_ready_ = true;
   co_return Result<void>();
 }
 
@@ -106,6 +107,7 @@ Result<void> LttngHelper::spawn(const std::vector<std::string>& words) {
 }
 
 asio::awaitable<Result<void>> LttngHelper::ask(std::string command) {
+  if (!ended_.empty()) co_return Error{ended_};
   command += '\n';
   const auto size = static_cast<ssize_t>(command.size());
   // A line fits the pipe, unless it has not taken others for a long time.
@@ -140,7 +142,8 @@ asio::awaitable<void> LttngHelper::end() {
   int status = 0;
   const bool cleaned_up = ::waitpid(pid_, &status, WNOHANG) == pid_ && status == 0;
   pid_ = -1;
-  if (!cleaned_up) remove_left_lttng_sessions();
+  // One that never was ready has undone what it did before it said why.
+  if (!cleaned_up && was_ready_) remove_left_lttng_sessions();
   listen();
 }
 
@@ -167,7 +170,9 @@ asio::awaitable<Result<std::string>> LttngHelper::next_answer(std::chrono::milli
     if (!ended_.empty() || !said_) co_return Error{ended_};
     const auto readable = said_;
     const bool something = co_await wait_for(readable, patience);
-    if (!something) {
+    // What it said may have been read meanwhile by somebody else.
+    listen();
+    if (!something && answers_.empty() && ended_.empty()) {
       // What it answers later would be taken for the answer to another command.
       give_up("LTTng's daemons do not answer");
     }
@@ -176,6 +181,7 @@ asio::awaitable<Result<std::string>> LttngHelper::next_answer(std::chrono::milli
 
 void LttngHelper::give_up(const std::string& why) {
   if (ended_.empty()) ended_ = why;
+  if (std::exchange(gave_up_, true)) return;
   if (pid_ > 0) ::kill(pid_, SIGKILL);
   remove_left_lttng_sessions();
 }
@@ -215,6 +221,8 @@ void LttngHelper::take_line(std::string line) {
     ended_ = line.substr(ended.size());
   } else if (rest == "ready" || rest == "ok" || rest.starts_with("failed: ")) {
     answers_.push_back(std::move(line));
+    // Whoever waits for it is not told by the pipe, which has been emptied.
+    if (said_) said_->cancel();
   }
   // Whatever else there is comes from LTTng's libraries, and is said in an answer as well.
 }

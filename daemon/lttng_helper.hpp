@@ -70,6 +70,8 @@ class LttngHelper {
   std::set<std::string> incomplete_;
   std::uint64_t overwritten_ = 0;
   std::string ended_;
+  bool was_ready_ = false;
+  bool gave_up_ = false;
 };
 
 /// Where the program is that came with this one: "../lib/qemon/qemon-lttng" as seen from its

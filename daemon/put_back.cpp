@@ -173,6 +173,8 @@ asio::awaitable<PutBack> put_back(JournalEntry entry, std::string trace_director
     entry.collecting.plugin_level.reset();
     if (!back || !entry.changed_qemu()) co_return done;
   }
+  // A VM without a monitor, in which nothing else can have been changed.
+  if (entry.address.starts_with("file:")) co_return done;
   auto endpoint = qmp::parse_endpoint(entry.address);
   if (!endpoint) {
     done.error = endpoint.error().detail;

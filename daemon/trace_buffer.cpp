@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -152,8 +154,17 @@ void stop_copies(const std::string& directory) {
 
 Result<void> remove_instance(const std::string& directory) {
   stop_copies(directory);
-  if (::rmdir(directory.c_str()) != 0 && errno != ENOENT) return system_error(errno, directory);
-  return {};
+  if (::rmdir(directory.c_str()) == 0 || errno == ENOENT) return {};
+  const int number = errno;
+  // Somebody reads it, who is to have further markers.
+  if (number == EBUSY) std::ignore = write_text(directory + "/options/copy_trace_marker", "1");
+  return system_error(number, directory);
+}
+
+/// A QEMU can have a file of any name open, but only the kernel makes such a file system.
+bool is_tracefs(const std::string& folder) {
+  struct statfs about {};
+  return ::statfs(folder.c_str(), &about) == 0 && about.f_type == TRACEFS_MAGIC;
 }
 
 }  // namespace
@@ -162,6 +173,7 @@ Result<std::string> find_tracefs(const std::string& marker) {
   const std::array<std::string, 3> folders{marker.substr(0, marker.rfind('/')),
                                            "/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
   for (const auto& folder : folders) {
+    if (&folder == folders.data() && !is_tracefs(folder)) continue;
     struct stat about {};
     if (::stat((folder + "/instances").c_str(), &about) == 0)
       return {boost::system::in_place_value, folder};
@@ -231,7 +243,15 @@ bool is_recording(const TraceBuffer& buffer) {
   return first_line(buffer.directory + "/tracing_on") != "0";
 }
 
+bool sees_hosts_thread_ids() {
+  std::array<char, 64> target{};
+  const auto size = ::readlink("/proc/self/ns/pid", target.data(), target.size() - 1);
+  return size <= 0 || std::string_view(target.data()) == "pid:[4026531836]";
+}
+
 void remove_left_trace_instances(std::string_view vm) {
+  // In a container, the processes that instances are named after cannot be told to be gone.
+  if (!sees_hosts_thread_ids()) return;
   for (const std::string folder : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}) {
     if (!exists(folder + "/instances")) continue;
     remove_left_trace_instances(vm, folder);

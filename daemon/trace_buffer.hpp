@@ -48,6 +48,10 @@ Result<void> close_trace_buffer(TraceBuffer buffer);
 /// False while somebody has switched the buffer off.
 [[nodiscard]] bool is_recording(const TraceBuffer& buffer);
 
+/// Whether the thread ids that the kernel's trace has are those that /proc has here: not within a
+/// container.
+[[nodiscard]] bool sees_hosts_thread_ids();
+
 /// Removes instances of this VM that nobody reads, and those of QEMUs that are gone.
 void remove_left_trace_instances(std::string_view vm);
 /// The same with tracefs mounted on `tracefs`.

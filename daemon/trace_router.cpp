@@ -77,6 +77,8 @@ void TraceRouter::choose(qmp::Backends backends, std::optional<ProcessInfo> proc
 asio::awaitable<Result<void>> TraceRouter::attach(qmp::Client& client) {
   note_.clear();
   unsafe_set_.reset();
+  auto put_back = co_await put_back_of_other_backend(client);
+  if (!put_back) co_return put_back.error();
   if (!blocked_.empty() || uses_source()) co_return Result<void>();
   if (log_unsafe_) {
     auto safe = co_await make_log_safe(client);
@@ -363,7 +365,14 @@ std::vector<std::string> TraceRouter::problems() const {
                     " is full: QEMU loses records that it cannot write" +
                     (backends_.simple ? ", and is not asked to flush" : ""));
   }
-  if (feed_ && !feed_->problem().empty()) lines.push_back(feed_->problem());
+  if (feed_ && !feed_->problem().empty()) {
+    const auto& problem = feed_->problem();
+    lines.push_back(problem.starts_with(path()) ? problem : path() + ": " + problem);
+  }
+  if (!not_followed_.empty())
+    lines.push_back(
+        std::to_string(not_followed_.size()) + " events are on and not followed, for instance " +
+        events_.name(not_followed_.begin()->first) + ": " + not_followed_.begin()->second);
   if (source_) {
     for (auto& problem : source_->problems()) lines.push_back(std::move(problem));
     return lines;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -139,6 +140,7 @@ class TraceRouter {
  private:
   void choose_backend();
   [[nodiscard]] bool uses_source() const { return choice_.has_value(); }
+  boost::asio::awaitable<Result<void>> put_back_of_other_backend(qmp::Client& client);
   boost::asio::awaitable<Result<void>> start_source();
   boost::asio::awaitable<void> stop_source(std::span<char> buffer);
   boost::asio::awaitable<void> drop_source();
@@ -190,8 +192,11 @@ class TraceRouter {
   std::vector<Retired> retired_;
   std::optional<BackendChoice> choice_;  // Of a backend that needs a source.
   std::unique_ptr<TraceSource> source_;
-  std::set<trace::EventIndex> followed_;  // By the source.
-  trace::FeedTotals closed_;              // Of sources and feeds that are gone.
+  std::set<trace::EventIndex> followed_;                   // By the source.
+  std::map<trace::EventIndex, std::string> not_followed_;  // Why it does not, though they are on.
+  std::string source_problem_;                             // Why it could not be started last.
+  std::chrono::steady_clock::time_point next_source_{};    // When that is tried again.
+  trace::FeedTotals closed_;                               // Of sources and feeds that are gone.
 
   bool log_away_ = false;  // The log is where we put it: in our file, or silenced.
   // After a failed `logfile /proc/self/fd/N` QEMU remembers that name and opens it, truncating, at

@@ -5,12 +5,14 @@
 #include <tuple>
 #include <utility>
 
+#include "daemon/put_back.hpp"
 #include "daemon/trace_router.hpp"
 #include "qmp/error.hpp"
 
 namespace qemon::daemon {
 
 namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
 
 /// Which of the backends that this QEMU has is followed. One that is asked for is, whatever else
 /// there is.
@@ -58,7 +60,31 @@ void TraceRouter::choose_backend() {
   }
 }
 
+/// What a qemond that was killed had led elsewhere is put back here if the backend that is followed
+/// now does not do it.
+asio::awaitable<Result<void>> TraceRouter::put_back_of_other_backend(qmp::Client& client) {
+  if (!left_behind_) co_return Result<void>();
+  const bool nothing_followed = uses_source() || !blocked_.empty();
+  if (left_behind_->trace_file_ours && (nothing_followed || !backends_.simple)) {
+    std::string trace_file = left_behind_->trace_file;
+    auto back = co_await put_trace_file_back(client, std::move(trace_file));
+    if (!back && !qmp::is_refusal(back.error())) co_return back.error();
+    left_behind_->trace_file_ours = false;
+  }
+  if (left_behind_->log_away && nothing_followed) {
+    std::string log = left_behind_->log_restore;
+    auto back = co_await put_log_back(client, std::move(log));
+    if (!back) co_return back.error();
+    left_behind_->log_away = false;
+  }
+  if (!left_behind_->any()) left_behind_.reset();
+  co_return Result<void>();
+}
+
 asio::awaitable<Result<void>> TraceRouter::start_source() {
+  // What is missing will hardly be there the next moment, and trying is not for nothing.
+  constexpr std::chrono::seconds patience{5};
+  if (Clock::now() < next_source_) co_return Error{source_problem_};
   const auto executor = co_await asio::this_coro::executor;
   TraceSourceOptions options{executor, options_.vm, *choice_, *process_, events_};
   auto source = make_trace_source(std::move(options));
@@ -69,7 +95,8 @@ asio::awaitable<Result<void>> TraceRouter::start_source() {
   }
   auto started = co_await source->start();
   // Nobody may be waiting for the answer.
-  note_ = started ? std::string() : started.error().detail;
+  note_ = source_problem_ = started ? std::string() : started.error().detail;
+  next_source_ = started ? Clock::time_point() : Clock::now() + patience;
   if (!started) co_return started.error();
   source_ = std::move(source);
   destination_ = Destination::source;
@@ -87,6 +114,7 @@ asio::awaitable<void> TraceRouter::drop_source() {
   const auto source = std::move(source_);
   destination_ = Destination::none;
   followed_.clear();
+  not_followed_.clear();
   closed_ += source->totals();
   co_await source->stop();
 }
@@ -110,7 +138,11 @@ asio::awaitable<void> TraceRouter::follow_only(std::vector<trace::EventIndex> on
   const auto before = followed_;
   for (const auto event : before)
     if (!wanted.contains(event)) std::ignore = co_await switch_event(event, false);
-  for (const auto event : wanted) std::ignore = co_await switch_event(event, true);
+  not_followed_.clear();
+  for (const auto event : wanted) {
+    auto followed = co_await switch_event(event, true);
+    if (!followed) not_followed_.emplace(event, std::move(followed.error().detail));
+  }
 }
 
 asio::awaitable<void> TraceRouter::end(std::span<char> buffer) {

@@ -60,6 +60,7 @@ class UsdtSource final : public TraceSource {
     int mode = probe_off;
     std::uint64_t counted = 0;  // Of the kernel's count: told to the sink.
     std::size_t sites = 0;      // That it is attached to while it is on.
+    bool whole = false;         // Attached to all of them.
     bool bare = false;          // Its arguments are where libbpf cannot find them.
   };
   /// Where an event's probes are.
@@ -170,10 +171,13 @@ asio::awaitable<Result<void>> UsdtSource::attach(trace::EventIndex event) {
                     std::to_string(sites_max) + " places in QEMU's code: choose fewer events"};
   sites_ += places.sites;
   events_[event].sites = places.sites;
-  if (jobs_.take_back(event)) co_return Result<void>();
+  const bool was_leaving = jobs_.take_back(event);
+  if (was_leaving && events_[event].whole) co_return Result<void>();
   const auto bare = std::make_shared<bool>(false);
   JobThread::Job job = [tracer = tracer_, event, files = std::move(places.files),
-                        name = options_.events.name(event), bare]() -> Result<void> {
+                        name = options_.events.name(event), bare, was_leaving]() -> Result<void> {
+    // It was attached to some of them only.
+    if (was_leaving) tracer->detach(event);
     for (const auto& file : files) {
       const auto attached = tracer->attach(event, file, name);
       if (!attached) return attached.error();
@@ -183,6 +187,7 @@ asio::awaitable<Result<void>> UsdtSource::attach(trace::EventIndex event) {
   };
   auto attached = co_await jobs_.run(std::move(job));
   events_[event].bare = *bare;
+  events_[event].whole = attached.has_value();
   co_return attached;
 }
 

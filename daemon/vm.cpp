@@ -77,6 +77,7 @@ Vm::~Vm() = default;
 
 asio::awaitable<void> Vm::run() {
   while (!stopping_ && config_.file) co_await attend_file();
+  if (config_.file && journaled_) put_file_back();
   while (!stopping_) {
     co_await attempt();
     if (stopping_) break;
@@ -103,6 +104,9 @@ asio::awaitable<void> Vm::run() {
   if (!alive) {
     journaled_.reset();
     co_await end_process();
+  } else if (router_) {
+    // What is read on this host is let go even if the monitor could not be told.
+    co_await router_->end(environment_.read_buffer);
   }
   write_journal_or_warn();
   for (const auto event : leases_.ours()) {

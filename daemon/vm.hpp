@@ -224,10 +224,12 @@ class Vm {
   boost::asio::awaitable<void> attend_file();
   boost::asio::awaitable<Result<void>> begin_file();
   void begin_file_events(trace::TraceFormat format);
-  boost::asio::awaitable<void> serve_file();
+  boost::asio::awaitable<bool> serve_file();
   boost::asio::awaitable<void> answer_file_requests();
   void notice_file_events();
   [[nodiscard]] std::string why_file_ended() const;
+  [[nodiscard]] bool is_file_another_now();
+  void put_file_back();
   boost::asio::awaitable<void> serve(qmp::Client& client);
   boost::asio::awaitable<Result<void>> attach(qmp::Client& client);
   void find_process(const qmp::Client& client, const std::vector<pid_t>& threads);
@@ -326,8 +328,10 @@ class Vm {
   std::string session_end_;    // And why.
   std::chrono::steady_clock::time_point released_until_{};
   std::chrono::milliseconds backoff_;
-  bool met_somebody_ = false;    // At the last attempt, but it came to nothing.
-  bool is_plugin_file_ = false;  // A VM that is a file: of what a TCG plugin publishes.
+  bool met_somebody_ = false;         // At the last attempt, but it came to nothing.
+  bool reads_on_from_start_ = false;  // A VM that is a file: it is read from its beginning.
+  std::uint64_t file_restarts_ = 0;   // When what it is was found out last.
+  bool is_plugin_file_ = false;       // A VM that is a file: of what a TCG plugin publishes.
   bool saw_no_file_ =
       false;  // A VM that is a file: it was missing or empty, so nothing was missed.
 

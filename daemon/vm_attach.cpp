@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 #include <string_view>
 
@@ -177,8 +178,16 @@ void Vm::find_unlisted_events(std::vector<qmp::TraceEventLine>& lines) {
   if (!process_) return;
   std::set<std::string_view> listed;
   for (const auto& line : lines) listed.insert(line.name);
+  // A QEMU has some five thousand; whoever makes up more is not to fill our memory.
+  constexpr std::size_t unlisted_max = 20'000;
+  const auto is_name = [](const std::string& text) {
+    return !text.empty() && text.size() <= 255 && std::ranges::all_of(text, [](unsigned char c) {
+      return std::isalnum(c) != 0 || c == '_';
+    });
+  };
   for (auto& probe : probe_names(process_->pid))
-    if (!listed.contains(probe)) unlisted_events_.insert(std::move(probe));
+    if (unlisted_events_.size() < unlisted_max && is_name(probe) && !listed.contains(probe))
+      unlisted_events_.insert(std::move(probe));
   for (const auto& unlisted : unlisted_events_) {
     const bool on = is_journaled_process() && std::ranges::count(journaled_->on, unlisted) > 0;
     lines.push_back({unlisted, on});

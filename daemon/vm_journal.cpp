@@ -86,7 +86,7 @@ JournalEntry Vm::journal_entry() const {
       return std::binary_search(sampled.begin(), sampled.end(), event);
     };
     // What is on elsewhere than in QEMU ends with us.
-    const bool in_qemu = !router_ || router_->switches_in_qemu();
+    const bool in_qemu = !config_.file && (!router_ || router_->switches_in_qemu());
     for (const auto event : leases_.ours())
       if (in_qemu && !is_sampled(event)) entry.on.push_back(events_.name(event));
     for (const auto event : leases_.off_by_others())

@@ -27,7 +27,9 @@ bool is_mended(const std::string& path) {
 }  // namespace
 
 Result<std::string> Vm::plugin_path() const {
-  if (!is_up()) return Error{why_not_attached()};
+  // What a file has does not go with the process that wrote it.
+  if (!is_up() && !(config_.file && !collectors_.plugin_path().empty()))
+    return Error{why_not_attached()};
   if (config_.file && !collectors_.plugin_path().empty())
     return {boost::system::in_place_value, collectors_.plugin_path()};
   if (config_.file)

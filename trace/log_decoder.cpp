@@ -59,6 +59,7 @@ LogDecoder::LogDecoder(const EventTable& events, LogDecoderOptions options)
 std::size_t LogDecoder::decode(std::string_view bytes, RecordSink& sink) {
   refresh();
   tally_ = sink.tally();
+  repetitions_left_ = repetitions_max;
   last_owner_ = LineOwner::unknown;
   const char* const begin = bytes.data();
   const char* const end = begin + bytes.size();
@@ -237,14 +238,14 @@ LineOwner LogDecoder::owner_of(std::uint32_t id) {
 }
 
 void LogDecoder::emit_shared(Record& record, RecordSink& sink) {
-  // A line can claim any number, and each is a turn of the loop.
-  constexpr std::uint64_t repetitions_max = 100'000;
   after_ours_ = true;
   if (shared_line_.cut) {
     count(DecodeError::overlong_line);
     record.payload = {};
   }
-  const auto times = std::min(shared_line_.count, repetitions_max);
+  // A line can claim any number, and there may be many such lines.
+  const auto times = std::min(shared_line_.count, repetitions_left_ + 1);
+  repetitions_left_ -= times - std::min<std::uint64_t>(times, 1);
   for (std::uint64_t i = 0; i < times; ++i) emit(record, sink);
   if (times < shared_line_.count) lose(shared_line_.count - times, sink);
 }

@@ -132,6 +132,9 @@ class LogDecoder final : public Decoder {
   SharedLogLine shared_line_;  ///< What parse_line() saw.
   bool after_ours_ = false;    ///< The line before was ours.
   std::uint32_t last_id_ = 0;  ///< Whose the last line was, and who that is.
+  /// How many records that a line says were repeated are made in one decode().
+  static constexpr std::uint64_t repetitions_max = 10'000;
+  std::uint64_t repetitions_left_ = repetitions_max;
   LineOwner last_owner_ = LineOwner::unknown;
 
   static constexpr std::uint32_t never = ~std::uint32_t{0};

@@ -1,8 +1,10 @@
 #include "daemon/followed_file.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <string>
 
 #include "plugin/shared_figures.hpp"
@@ -40,10 +42,12 @@ TEST(FollowedFile, ReadsOneOfATcgPlugin) {
 
 TEST(FollowedFile, TellsWhatIsWrongWithAnAddress) {
   const std::string form =
-      "write file:PATH[,backend=simple|log|exec-log|tcg-plugin][,pid=PID][,from=beginning|end]";
+      "write file:PATH[,backend=simple|log|exec-log|tcg-plugin][,pid=PID][,from=beginning|end], "
+      "with "
+      "each comma of the path twice";
   EXPECT_EQ(mistake_in("file:"), "address \"file:\": the path is missing; " + form);
   EXPECT_EQ(mistake_in("file:/a,pid"), "address \"file:/a,pid\": " + form);
-  EXPECT_EQ(mistake_in("file:a.log"), "address \"file:a.log\": give an absolute path");
+  EXPECT_EQ(mistake_in("file:a.log"), "address \"file:a.log\": give an absolute path, without ..");
   EXPECT_EQ(mistake_in("file:/a,backend=text"),
             "address \"file:/a,backend=text\": backend: there is no \"text\": write simple, log, "
             "exec-log or tcg-plugin");
@@ -109,6 +113,30 @@ TEST_F(IdentifiedFile, MayComeLater) {
   EXPECT_EQ(empty.error().code, std::errc::no_message_available);
 }
 
+TEST_F(IdentifiedFile, IsNotOneOfTheKernels) {
+  FollowedFile file;
+  file.path = "/proc/version";
+
+  const auto of_kernel = identify(file);
+
+  ASSERT_FALSE(of_kernel);
+  EXPECT_EQ(of_kernel.error().detail,
+            "/proc/version: is the kernel's, and reading it may take away what others want to "
+            "read");
+}
+
+TEST_F(IdentifiedFile, LeavesAWriterOfAPipeAlone) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  FollowedFile file;
+  file.path = path_;
+
+  EXPECT_FALSE(identify(file));
+
+  // Nobody has opened it for reading.
+  EXPECT_EQ(::open(path_.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), -1);
+  EXPECT_EQ(errno, ENXIO);
+}
+
 TEST_F(IdentifiedFile, IsARegularOne) {
   ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
   FollowedFile file;
@@ -118,7 +146,9 @@ TEST_F(IdentifiedFile, IsARegularOne) {
 
   ASSERT_FALSE(pipe);
   EXPECT_EQ(pipe.error().detail,
-            path_ + ": is no regular file, and only such a one can be followed");
+            path_ +
+                ": is no regular file, and only such a one can be followed: have QEMU write to "
+                "a file");
 }
 
 }  // namespace

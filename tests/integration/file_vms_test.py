@@ -149,6 +149,49 @@ def plugin_figures(test):
     check("blocks", f"{LOOP}" in host.qemon("plugin", "show", "counted"), True)
 
 
+def what_a_file_is(test):
+    """Concluded again when what was there at first did not tell, and when the file is replaced by one of another kind."""
+    log = test.path("late.log")
+    log.write_text("qemu: warning: something\n", encoding="ascii")
+    host = test.stack.start_qemond([], options=["--vm", f"late=file:{log},from=beginning", "--pack", "exec-log"])
+    wait_for(lambda: test.vm(host, "late")["trace"]["backend"] == "log", PATIENCE, "the text to be taken for a log")
+    block = "Trace 0: 0x7f0000000100 [0000000000000000/0000000000401000/0000c0b3/ff000000] \n"
+    with log.open("a", encoding="ascii") as file:
+        file.write(block * 50)
+    test.expect(host, 'qemu_exec_log_blocks_total{vm="late"}', 50)
+    fresh = test.path("fresh.log")
+    fresh.write_text("translate_block tb:0x1, pc:0x2, tb_code:0x3\n", encoding="ascii")
+    fresh.rename(log)
+    test.expect(host, 'qemu_trace_events_total{vm="late",event="translate_block"}', 1)
+
+
+def processes_that_ended(test):
+    log, figures = test.path("done.log"), test.path("killed.tcg")
+    done = subprocess.Popen([test.qemu, "-d", "exec,nochain", "-D", log, test.program])
+    done.wait(PATIENCE)
+    child = subprocess.Popen([test.qemu, "-plugin", f"{test.plugin},path={figures},level=blocks", assemble(test.folder, ENDLESS)])
+    try:
+        wait_for(figures.exists, PATIENCE, "the plugin's file")
+        host = test.stack.start_qemond([], options=["--vm", f"done=file:{log},pid={done.pid},from=beginning", "--vm", f"killed=file:{figures},pid={child.pid}",
+                                                    "--pack", "done=exec-log", "--vm", f"other=file:{log},pid={os.getpid()}"])
+        wait_for(lambda: test.vm(host, "killed")["state"] == "attached", PATIENCE, "the plugin's file to be followed")
+        check("of a process that writes something else", test.vm(host, "other")["reason"],
+              f"process {os.getpid()} does not write {log}: give the pid of the QEMU that does, or none")
+    finally:
+        child.kill()
+        child.wait()
+    test.expect(host, 'qemu_exec_log_blocks_total{vm="done"}', ROUNDS + 2)
+    wait_for(lambda: test.vm(host, "killed")["state"] == "unreachable", PATIENCE, "its end to be noticed")
+    check("instructions of what was killed", sample(host.metrics(), 'qemu_tcg_instructions_total{vm="killed",vcpu="0"}') > 0, True)
+    check("its blocks", LOOP in host.qemon("plugin", "show", "killed"), True)
+    # After a crash there is nothing to put back, and nothing that stays in the journal.
+    host.kill()
+    done = subprocess.run([test.stack.bin_dir / "qemon", "--socket", host.control, "restore", "--runtime-dir", test.folder / host.name],
+                          capture_output=True, text=True, timeout=PATIENCE)
+    check("qemon restore", (done.returncode, done.stderr), (0, ""))
+    check("what the journal has", [path.name for path in (test.folder / host.name / "journal").iterdir() if "done" in path.read_text(encoding="utf-8")], [])
+
+
 def follow_command(test):
     """`qemon follow`: what was written is shown when the process that wrote it has ended, and while it runs."""
     log, figures, program = test.path("followed.log"), test.path("followed.tcg"), assemble(test.folder, ENDLESS)
@@ -211,7 +254,7 @@ def main():
         print("no qemu-x86_64 that takes plugins, or no assembler: install qemu-user and binutils")
         sys.exit(77)
     try:
-        for each in (execution_logs, trace_log, process_that_ends, plugin_figures, follow_command, simple_trace):
+        for each in (execution_logs, trace_log, process_that_ends, plugin_figures, what_a_file_is, processes_that_ended, follow_command, simple_trace):
             with Stack(bin_dir) as stack:
                 each(Test(stack, qemu, plugin))
     except Failure as failure:

@@ -218,6 +218,9 @@ def main():
     if lacking or not pathlib.Path("/sys/bus/event_source/devices/uprobe").exists():
         print(f"no way to attach to probes here: {' and '.join(lacking) + ' are missing' if lacking else 'this kernel has no uprobes'}")
         sys.exit(77)
+    if not (pathlib.Path(sys.argv[1]).resolve().parent / "lib/qemon/modules/qemon-usdt.so").exists():
+        print("qemon was built without what USDT needs: install libbpf-dev and clang")
+        sys.exit(77)
     for each in probed:
         try:
             with Stack(pathlib.Path(sys.argv[1]).resolve()) as stack:
