@@ -76,7 +76,9 @@ class TraceRouter {
                    trace::FileTailOptions::Start start, std::string how);
   /// Leads the trace to us; called before the first event is switched on. An Error says why it
   /// cannot be done.
-  boost::asio::awaitable<Result<void>> start(qmp::Client& client);
+  /// `is_asked`: somebody waits for it. Otherwise a source that could not be started is not tried
+  /// again for some seconds.
+  boost::asio::awaitable<Result<void>> start(qmp::Client& client, bool is_asked);
   /// Reads what is there and puts the trace back where it was; called after the last event of ours
   /// was switched off.
   boost::asio::awaitable<Result<void>> stop(qmp::Client& client, std::span<char> buffer);
@@ -141,7 +143,7 @@ class TraceRouter {
   void choose_backend();
   [[nodiscard]] bool uses_source() const { return choice_.has_value(); }
   boost::asio::awaitable<Result<void>> put_back_of_other_backend(qmp::Client& client);
-  boost::asio::awaitable<Result<void>> start_source();
+  boost::asio::awaitable<Result<void>> start_source(bool is_asked);
   boost::asio::awaitable<void> stop_source(std::span<char> buffer);
   boost::asio::awaitable<void> drop_source();
   boost::asio::awaitable<Result<void>> attach_simple(qmp::Client& client);

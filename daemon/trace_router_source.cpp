@@ -81,10 +81,10 @@ asio::awaitable<Result<void>> TraceRouter::put_back_of_other_backend(qmp::Client
   co_return Result<void>();
 }
 
-asio::awaitable<Result<void>> TraceRouter::start_source() {
+asio::awaitable<Result<void>> TraceRouter::start_source(bool is_asked) {
   // What is missing will hardly be there the next moment, and trying is not for nothing.
   constexpr std::chrono::seconds patience{5};
-  if (Clock::now() < next_source_) co_return Error{source_problem_};
+  if (!is_asked && Clock::now() < next_source_) co_return Error{source_problem_};
   const auto executor = co_await asio::this_coro::executor;
   TraceSourceOptions options{executor, options_.vm, *choice_, *process_, events_};
   auto source = make_trace_source(std::move(options));

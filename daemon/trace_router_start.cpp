@@ -28,10 +28,10 @@ constexpr std::int64_t any_time = std::numeric_limits<std::int64_t>::min();
 
 }  // namespace
 
-asio::awaitable<Result<void>> TraceRouter::start(qmp::Client& client) {
+asio::awaitable<Result<void>> TraceRouter::start(qmp::Client& client, bool is_asked) {
   if (following()) co_return Result<void>();
   if (!blocked_.empty()) co_return Error{blocked_};
-  if (uses_source()) co_return co_await start_source();
+  if (uses_source()) co_return co_await start_source(is_asked);
   if (backends_.simple) co_return co_await start_simple(client, monotonic_ns());
   Error first;
   if (options_.descriptor_passing) {

@@ -147,7 +147,7 @@ asio::awaitable<Result<void>> Vm::reconcile(qmp::Client& client, SwitchReport* r
   }
   if (leases_.any_wanted()) {
     const bool was_redirected = router_->redirected();
-    auto started = co_await router_->start(client);
+    auto started = co_await router_->start(client, report != nullptr);
     if (!started) {
       // Without somewhere to read them the records would cost the guest time for nothing.
       if (report != nullptr) give_up(*report);
