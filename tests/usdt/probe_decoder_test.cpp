@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <algorithm>
 
 #include "tests/trace/decoding.hpp"
 #include "usdt/probe_record.h"
@@ -20,7 +20,7 @@ using Strings = std::vector<std::string>;
 /// Bytes of a record as the ring gives them: as much as is in use.
 std::string bytes_of(probe_record record, std::string_view text = {}) {
   record.text_bytes = static_cast<std::uint32_t>(text.size());
-  std::memcpy(record.text, text.data(), text.size());
+  std::copy(text.begin(), text.end(), record.text);
   const auto size = text.empty() ? offsetof(probe_record, values) +
                                        record.argument_count * sizeof record.values[0]
                                  : offsetof(probe_record, text) + text.size();
