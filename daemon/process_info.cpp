@@ -205,6 +205,11 @@ std::string remote_type_of(std::string_view path, std::string_view mountinfo) {
   return is_remote(type_of_longest) ? std::string(type_of_longest) : std::string();
 }
 
+std::string remote_type_for(pid_t pid, std::string_view path) {
+  const auto mounts = read_text(proc_path(pid, "mountinfo"));
+  return mounts ? remote_type_of(path, *mounts) : "unknown";
+}
+
 Result<std::vector<OpenFile>> open_files(pid_t pid) {
   const auto directory = proc_path(pid, "fd");
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(directory.c_str()), ::closedir);

@@ -65,6 +65,9 @@ struct OpenFile {
 /// symbolic link leads elsewhere.
 [[nodiscard]] std::string remote_type_of(std::string_view path, std::string_view mountinfo);
 
+/// The same of a file as process `pid` sees it; "unknown" if its mounts cannot be read.
+[[nodiscard]] std::string remote_type_for(pid_t pid, std::string_view path);
+
 /// All open files of `pid`, by descriptor. An Error if we may not look: that takes the same user as
 /// QEMU's, or CAP_SYS_PTRACE.
 [[nodiscard]] Result<std::vector<OpenFile>> open_files(pid_t pid);

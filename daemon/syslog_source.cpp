@@ -68,8 +68,7 @@ std::uint64_t progress_of(const TraceSource& source) {
 
 bool has_syslog_backend(const ProcessInfo& process) {
   const auto link = "/proc/" + std::to_string(process.pid) + "/exe";
-  const auto mounts = read_text("/proc/" + std::to_string(process.pid) + "/mountinfo");
-  if (!mounts || process.exe.empty() || !remote_type_of(process.exe, *mounts).empty()) return false;
+  if (process.exe.empty() || !remote_type_for(process.pid, process.exe).empty()) return false;
   return has_dynamic_name(link, "openlog");
 }
 

@@ -39,6 +39,7 @@ Result<std::vector<ProbedFile>> find_probed_files(pid_t pid,
   if (!program) return program.error();
   files.push_back({program_of(pid), std::move(*program)});
   for (const auto& module : modules) {
+    if (!remote_type_for(pid, module).empty()) continue;
     // A container's, if QEMU runs in one.
     const auto path = "/proc/" + std::to_string(pid) + "/root" + module;
     auto sites = usdt::read_probes(path, usdt_provider);
@@ -57,6 +58,8 @@ std::vector<std::string> probe_names(pid_t pid) {
 }
 
 bool has_usdt_probes(const ProcessInfo& process) {
+  // Whoever reads what a server does not give waits for it, and with us all other VMs.
+  if (process.exe.empty() || !remote_type_for(process.pid, process.exe).empty()) return false;
   return usdt::has_probes(program_of(process.pid), usdt_provider);
 }
 
