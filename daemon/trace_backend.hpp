@@ -26,11 +26,11 @@ enum class TraceBackend : std::uint8_t {
 /// "simple", "log", "usdt", "ftrace", "lttng", "syslog".
 [[nodiscard]] std::string_view to_string(TraceBackend backend);
 
-/// Whether an event's records come when QEMU is told to switch it on. A tracepoint of LTTng-UST
-/// looks at nothing but whether somebody records it, so QEMU's switch is left alone: other backends
-/// of the same QEMU would follow it, and fill its log or the system's.
+/// Whether an event's records come when QEMU is told to switch it on. A tracepoint of LTTng-UST and
+/// a USDT probe look at nothing but whether somebody listens, so QEMU's switch is left alone: other
+/// backends of the same QEMU would follow it, and fill its log or the system's.
 [[nodiscard]] constexpr bool is_switched_by_qemu(TraceBackend backend) {
-  return backend != TraceBackend::lttng;
+  return backend != TraceBackend::lttng && backend != TraceBackend::usdt;
 }
 
 /// What the configuration says: which backend, and for some of them where.

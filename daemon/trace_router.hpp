@@ -94,6 +94,10 @@ class TraceRouter {
   [[nodiscard]] bool switches_in_qemu() const {
     return !choice_ || is_switched_by_qemu(choice_->backend);
   }
+  /// Whether it is probes in QEMU's code that are followed, of which QEMU lists but a few.
+  [[nodiscard]] bool follows_probes() const {
+    return choice_ && choice_->backend == TraceBackend::usdt;
+  }
   /// Has an event's records come, or come no more, where QEMU's own switch does not do it alone;
   /// to be called before an event is switched on and after it was switched off. After an Error it
   /// is not to be switched on.

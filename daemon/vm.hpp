@@ -233,9 +233,7 @@ class Vm {
   boost::asio::awaitable<void> serve(qmp::Client& client);
   boost::asio::awaitable<Result<void>> attach(qmp::Client& client);
   void find_process(const qmp::Client& client, const std::vector<pid_t>& threads);
-  boost::asio::awaitable<Result<void>> load_states(qmp::Client& client, bool same_process,
-                                                   bool lists_all);
-  void find_unlisted_events(std::vector<qmp::TraceEventLine>& lines);
+  boost::asio::awaitable<Result<void>> load_states(qmp::Client& client, bool same_process);
   boost::asio::awaitable<Result<void>> switch_off_journaled(
       qmp::Client& client, std::span<const qmp::TraceEventLine> lines);
   void begin_events(std::span<const qmp::TraceEventLine> lines);
@@ -349,9 +347,6 @@ class Vm {
 
   trace::EventTable events_;
   std::size_t known_events_ = 0;  // That the QEMU last attached to has.
-  // Those of them that it does not list, nor could switch: a QEMU with the backend `dtrace` alone
-  // has most of its events as probes in its code only.
-  std::set<std::string, std::less<>> unlisted_events_;
   FoundCatalog catalog_;
   exporters::Engine engine_{events_};
   Leases leases_;

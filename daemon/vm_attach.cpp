@@ -17,6 +17,31 @@ namespace qemon::daemon {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
+namespace {
+
+/// A QEMU with the backend `dtrace` alone lists 39 of its events; the others are probes in its code
+/// only.
+std::vector<std::string> unlisted_probes(pid_t pid, std::span<const qmp::TraceEventLine> lines) {
+  // A QEMU has some five thousand; whoever makes up more is not to fill our memory.
+  constexpr std::size_t unlisted_max = 20'000;
+  constexpr std::size_t name_length_max = 255;
+  const auto is_name = [](const std::string& text) {
+    return text.size() <= name_length_max && std::ranges::all_of(text, [](unsigned char c) {
+             return std::isalnum(c) != 0 || c == '_';
+           });
+  };
+  std::set<std::string_view> listed;
+  for (const auto& line : lines) listed.insert(line.name);
+  auto probes = probe_names(pid);
+  std::erase_if(probes, [&](const std::string& probe) {
+    return probe.empty() || !is_name(probe) || listed.contains(probe);
+  });
+  probes.resize(std::min(probes.size(), unlisted_max));
+  return probes;
+}
+
+}  // namespace
+
 /// Finds out which QEMU this is, and takes up where an earlier session with the same one left off.
 asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
   auto identity = co_await qmp::query_identity(client);
@@ -37,9 +62,8 @@ asio::awaitable<Result<void>> Vm::attach(qmp::Client& client) {
 
   auto backends = co_await qmp::detect_backends(client);
   if (!backends) co_return wrap(backends.error(), "its trace backend cannot be asked");
-  const bool lists_all = backends->simple || backends->log;
   router_->choose(std::move(*backends), process_);
-  auto loaded = co_await load_states(client, same_process && states_known_, lists_all);
+  auto loaded = co_await load_states(client, same_process && states_known_);
   if (!loaded) co_return loaded.error();
   if (!same_process || !catalog_.catalog) choose_catalog();
   use_packs();
@@ -127,9 +151,8 @@ asio::awaitable<void> Vm::begin_process(std::optional<ProcessInfo> process) {
 }
 
 /// Reads the states of all events. Differences to what we believe of the same process
-/// (`same_process`) are others' doing. Not every QEMU lists all events that it has (`lists_all`).
-asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_process,
-                                              bool lists_all) {
+/// (`same_process`) are others' doing.
+asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_process) {
   auto listed = co_await qmp::list_trace_events(client);
   if (!listed) co_return wrap(listed.error(), "its trace events cannot be listed");
   last_look_time_ = Clock::now();
@@ -142,11 +165,12 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
     for (const auto& state : states)
       lines.push_back({state.name, state.state == qmp::TraceEventState::enabled});
   }
-  if (!same_process) {
-    unlisted_events_.clear();
-    if (!lists_all) find_unlisted_events(lines);
-    begin_events(lines);
+  std::vector<std::string> probes;  // Holds the names of those that are in QEMU's code only.
+  if (!same_process && process_ && router_->follows_probes()) {
+    probes = unlisted_probes(process_->pid, lines);
+    for (const auto& probe : probes) lines.push_back({probe, false});
   }
+  if (!same_process) begin_events(lines);
   if (!router_->switches_in_qemu()) {
     auto put_back = co_await switch_off_journaled(client, lines);
     if (!put_back) co_return put_back.error();
@@ -166,32 +190,11 @@ asio::awaitable<Result<void>> Vm::load_states(qmp::Client& client, bool same_pro
     }
   }
   probe_event_.clear();
-  known_events_ = lines.size() + (same_process ? unlisted_events_.size() : 0);
+  known_events_ = same_process ? std::max(known_events_, lines.size()) : lines.size();
   states_known_ = true;
   take_up_states();
   journaled_.reset();
   co_return Result<void>();
-}
-
-/// Adds those that are in QEMU's code only. They are on as far as we know that they were to be.
-void Vm::find_unlisted_events(std::vector<qmp::TraceEventLine>& lines) {
-  if (!process_) return;
-  std::set<std::string_view> listed;
-  for (const auto& line : lines) listed.insert(line.name);
-  // A QEMU has some five thousand; whoever makes up more is not to fill our memory.
-  constexpr std::size_t unlisted_max = 20'000;
-  const auto is_name = [](const std::string& text) {
-    return !text.empty() && text.size() <= 255 && std::ranges::all_of(text, [](unsigned char c) {
-      return std::isalnum(c) != 0 || c == '_';
-    });
-  };
-  for (auto& probe : probe_names(process_->pid))
-    if (unlisted_events_.size() < unlisted_max && is_name(probe) && !listed.contains(probe))
-      unlisted_events_.insert(std::move(probe));
-  for (const auto& unlisted : unlisted_events_) {
-    const bool on = is_journaled_process() && std::ranges::count(journaled_->on, unlisted) > 0;
-    lines.push_back({unlisted, on});
-  }
 }
 
 /// An earlier qemond had another backend followed, for which it switched events on in QEMU.

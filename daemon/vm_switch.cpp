@@ -198,7 +198,6 @@ asio::awaitable<Result<void>> Vm::refresh_states(qmp::Client& client,
     co_return listed.error();
   }
   for (const auto& name : names) {
-    if (unlisted_events_.contains(name)) continue;
     auto states = co_await qmp::get_event_states(client, name);
     // An event that there is not is told by whoever matches the patterns.
     if (!states && qmp::is_refusal(states.error())) continue;
@@ -218,9 +217,7 @@ asio::awaitable<Result<void>> Vm::switch_event(qmp::Client& client, trace::Event
     if (!followed) co_return followed.error();
   }
   std::string event_name = events_.name(event);
-  Result<void> done;
-  if (!unlisted_events_.contains(event_name))
-    done = co_await qmp::set_event_state(client, std::move(event_name), on);
+  auto done = co_await qmp::set_event_state(client, std::move(event_name), on);
   if (!on || !done) std::ignore = co_await router_->switch_event(event, false);
   co_return done;
 }
