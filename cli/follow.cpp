@@ -1,15 +1,15 @@
-#include <unistd.h>
-
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
@@ -47,8 +47,8 @@ struct FollowOptions {
 class Pace {
  public:
   Pace(std::chrono::milliseconds interval, std::optional<std::chrono::milliseconds> length,
-       std::optional<daemon::ProcessInfo> process)
-      : interval_(interval), process_(std::move(process)) {
+       std::optional<daemon::ProcessInfo> process, bool is_over)
+      : interval_(interval), process_(std::move(process)), is_over_(is_over) {
     if (length) end_ = start_ + *length;
   }
 
@@ -198,13 +198,14 @@ void follow(const FollowOptions& options, const std::string& output, CommandCont
   if (!packs) return;
   std::optional<daemon::ProcessInfo> process;
   if (asked->pid) {
+    // It may have ended before we looked; what it wrote is shown all the same.
     auto inspected = daemon::inspect_process(*asked->pid);
-    if (!inspected)
-      return context.fail("there is no process " + options.pid +
-                          ": give the pid of the QEMU that writes the file, or none");
-    process = std::move(*inspected);
+    if (inspected) process = std::move(*inspected);
   }
-  Pace pace(*interval, length, std::move(process));
+  const bool has_ended = asked->pid && !process;
+  if (has_ended)
+    context.note("there is no process " + options.pid + " any more: what is in the file is shown");
+  Pace pace(*interval, length, std::move(process), has_ended);
   auto file = wait_for_file(*asked, pace, context);
   if (!file) return;
   if (file->is_plugin) {

@@ -35,7 +35,7 @@ void list_packs(const Invocation& invocation, CommandContext& context) {
   for (const Json& pack : array_at(*answer, "packs")) {
     const std::string name = text_at(pack, "name");
     std::string help = text_at(pack, "help");
-    if (flag_at(pack, "only_replay") || array_at(pack, "vms").empty()) {
+    if (array_at(pack, "vms").empty()) {
       table.add({name, "-", flag_at(pack, "only_replay") ? "replay only" : "-",
                  std::to_string(array_at(pack, "events").size()),
                  std::to_string(array_at(pack, "metrics").size()), help});

@@ -26,9 +26,10 @@ struct Free {
   void operator()(char* text) const { std::free(text); }
 };
 
-std::string readable(const char* name) {
+std::string readable(const std::string& name) {
   int status = 0;
-  const std::unique_ptr<char, Free> demangled(abi::__cxa_demangle(name, nullptr, nullptr, &status));
+  const std::unique_ptr<char, Free> demangled(
+      abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status));
   return status == 0 && demangled ? demangled.get() : name;
 }
 
@@ -150,7 +151,7 @@ class Symbols::Reader {
     added.is_label = symbol.st_size == 0;
     added.end =
         bias_ + (added.is_label ? section.sh_addr + section.sh_size : value + symbol.st_size);
-    added.name = readable(name);
+    added.name = name;
     const auto binding = GELF_ST_BIND(symbol.st_info);
     added.rank = (type == STT_NOTYPE ? 0U : 4U) + (binding == STB_GLOBAL ? 2U
                                                    : binding == STB_WEAK ? 1U
@@ -190,7 +191,8 @@ std::optional<std::string> Symbols::find_in(std::size_t file, std::uint64_t addr
     --at;
     if (address >= at->end) continue;
     const std::uint64_t offset = address - at->address;
-    return offset == 0 ? at->name : at->name + "+" + hexadecimal(offset);
+    const auto name = readable(at->name);
+    return offset == 0 ? name : name + "+" + hexadecimal(offset);
   }
   return std::nullopt;
 }

@@ -85,7 +85,9 @@ Result<void> Fleet::attach(const std::string& name, const std::string& address) 
                  "\": give an absolute path, since qemond runs in another folder"};
   if (find(name)) return Error{"there is a VM " + name + " already: choose another name"};
   for (const auto& vm : vms_) {
-    if (vm->address() == config.address())
+    const bool same_file =
+        config.file && vm->config().file && vm->config().file->path == config.file->path;
+    if (same_file || vm->address() == config.address())
       return Error{address + " is watched already, as " + vm->name() + ": detach that first"};
   }
   if (const auto vm = add(std::move(config), Origin::command)) vm->attached_by_command();

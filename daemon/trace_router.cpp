@@ -43,6 +43,11 @@ bool contains_after(const std::string& path, std::uint64_t offset, const std::st
   return bytes.find(text) != std::string::npos;
 }
 
+bool was_removed(const trace::TraceFeed& feed) {
+  struct stat about {};
+  return feed.tail().is_open() && ::fstat(feed.tail().fd(), &about) == 0 && about.st_nlink == 0;
+}
+
 }  // namespace
 
 std::string_view to_string(Destination destination) {
@@ -369,6 +374,8 @@ std::vector<std::string> TraceRouter::problems() const {
     const auto& problem = feed_->problem();
     lines.push_back(problem.starts_with(path()) ? problem : path() + ": " + problem);
   }
+  if (destination_ == Destination::in_place && was_removed(*feed_))
+    lines.push_back(path() + " was removed: it is followed again once it is made anew");
   if (!not_followed_.empty())
     lines.push_back(
         std::to_string(not_followed_.size()) + " events are on and not followed, for instance " +

@@ -34,8 +34,8 @@ class TraceSource {
   virtual boost::asio::awaitable<void> stop() = 0;
   /// Has an event's records come, or come no more, whatever QEMU's own switch says; called before
   /// QEMU is told to switch the event on, and after it was told to switch it off, if it is told at
-  /// all (is_switched_by_qemu()). Telling it twice
-  /// is no error. After an Error the event is not switched on.
+  /// all (is_switched_by_qemu()). Telling it twice is no error. After an Error the event is not
+  /// switched on.
   virtual boost::asio::awaitable<Result<void>> switch_event(trace::EventIndex event, bool on) = 0;
   /// Makes what has happened until now readable by pump().
   virtual boost::asio::awaitable<Result<void>> flush() = 0;
@@ -75,8 +75,8 @@ struct TraceSourceOptions {
 /// nullptr if this qemond was built without it, or it is no such backend.
 [[nodiscard]] std::unique_ptr<TraceSource> make_trace_source(TraceSourceOptions options);
 
-/// What a qemond that was killed may have left behind for this VM is removed; at the beginning of
-/// each QEMU process, and by `qemon restore`.
+/// What a qemond that was killed may have left behind for this VM is removed, at the beginning of
+/// each QEMU process.
 void remove_left_sources(const std::string& vm);
 
 }  // namespace qemon::daemon

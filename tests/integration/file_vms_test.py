@@ -115,10 +115,14 @@ def trace_log(test):
     check("switching on", "user: has no monitor, so its events cannot be switched" in test.refused(host, "event", "on", "translate_block"), True)
     check("lending", "user has no monitor that could be lent" in test.refused(host, "vm", "release", "user", "--for", "1s"), True)
     check("measuring", "user: has no monitor" in test.refused(host, "event", "cost", "translate_block"), True)
-    check("attaching twice", "is watched already" in test.refused(host, "vm", "attach", "again", f"file:{log}"), True)
+    for address in (f"file:{log}", f"file:{log},from=beginning"):
+        check(f"attaching {address} twice", "is watched already" in test.refused(host, "vm", "attach", "again", address), True)
     host.qemon("vm", "attach", "other", f"file:{test.path('not,there.log')}".replace(",", ",,"))
     test.path("not,there.log").write_text("translate_block tb:0x1, pc:0x2, tb_code:0x3\n", encoding="ascii")
     test.expect(host, 'qemu_trace_events_total{vm="other",event="translate_block"}', 1)
+    test.path("not,there.log").unlink()
+    check("what is said of a file that is gone", test.vm(host, "other")["degraded"][0],
+          f"{test.path('not,there.log')} was removed: it is followed again once it is made anew")
 
 
 def process_that_ends(test):
@@ -205,6 +209,8 @@ def follow_command(test):
         check(f"exit status, after {err!r}", following.returncode, status)
         return out, err
     following = started(log, "--pack", "exec-log", "-o", "prometheus")
+    # It takes signals from then on.
+    check("what is said while there is no file", following.stderr.readline(), f"qemon: {log}: is not there yet; waiting for it\n")
     test.run("-d", "exec,nochain", "-D", log)
     wait_for(lambda: log.read_text(encoding="ascii").count("\n") == ROUNDS + 2, PATIENCE, "the program to end")
     following.send_signal(signal.SIGINT)
@@ -221,6 +227,9 @@ def follow_command(test):
         child.kill()
         child.wait()
     ended(following)
+    out, err = ended(started(log, "--pid", str(child.pid), "--pack", "exec-log", "-o", "prometheus"))
+    check("blocks, of a process that has ended", sample(out, 'qemu_exec_log_blocks_total{vm="follow"}'), ROUNDS + 2)
+    check("what is said of it", err, f"qemon: there is no process {child.pid} any more: what is in the file is shown\n")
     log.unlink()
     out, err = ended(started(log, "--for", "200ms"), status=1)
     check("of a file that does not come", err, f"qemon: {log}: is not there yet; waiting for it\nqemon: {log}: is not there yet\n")
