@@ -130,27 +130,33 @@ Result<Figures> FiguresReader::read() {
   Figures figures;
   figures.header = *header;
   const bool is_abandoned_by_qemu = is_abandoned();
-  std::vector<Vcpu> before(header->vcpu_slots), pages(header->vcpu_slots);
-  auto after = before;
-  std::vector<bool> is_whole(header->vcpu_slots);
-  for (int attempt = 0; attempt < attempts_max; ++attempt) {
-    for (auto* copies : {&before, &pages, &after}) {
-      auto copied = copy(copies->data(), copies->size() * sizeof(Vcpu), header->vcpus_offset);
-      if (!copied) return copied.error();
-    }
-    bool all = true;
-    for (std::uint32_t index = 0; index < header->vcpu_slots; ++index) {
-      if (is_whole[index] || pages[index].started == 0) continue;
-      const std::uint32_t sequence = before[index].sequence;
-      is_whole[index] =
-          is_abandoned_by_qemu || (sequence % 2 == 0 && sequence == after[index].sequence);
-      if (is_whole[index]) last_[index] = pages[index];
-      all = all && is_whole[index];
-    }
-    if (all) break;
+  std::vector<Vcpu> pages(header->vcpu_slots);
+  auto copied = copy(pages.data(), pages.size() * sizeof(Vcpu), header->vcpus_offset);
+  if (!copied) return copied.error();
+  for (std::uint32_t index = 0; index < header->vcpu_slots; ++index) {
+    if (pages[index].started == 0) continue;
+    const auto page = read_page(header->vcpus_offset + index * sizeof(Vcpu), is_abandoned_by_qemu);
+    if (!page) return page.error();
+    if (*page) last_[index] = **page;
   }
   for (const auto& [index, counts] : last_) figures.vcpus.push_back({index, counts});
   return figures;
+}
+
+/// Each vCPU's page by itself: a busy one writes it again after some ten microseconds, in which all
+/// of them could not be copied.
+Result<std::optional<Vcpu>> FiguresReader::read_page(std::uint64_t offset, bool is_at_rest) const {
+  static_assert(offsetof(Vcpu, sequence) == 0);
+  Vcpu page;
+  for (int attempt = 0; attempt < attempts_max; ++attempt) {
+    std::uint32_t before = 0, after = 0;
+    auto copied = copy(&before, sizeof before, offset);
+    if (copied) copied = copy(&page, sizeof page, offset);
+    if (copied) copied = copy(&after, sizeof after, offset);
+    if (!copied) return copied.error();
+    if (is_at_rest || (before % 2 == 0 && before == after)) return std::optional(page);
+  }
+  return std::optional<Vcpu>();
 }
 
 Result<std::vector<Block>> FiguresReader::read_blocks(std::uint64_t first,

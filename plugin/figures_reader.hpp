@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,8 @@ class FiguresReader {
  private:
   FiguresReader(std::string path, UniqueFd file, bool is_writable, std::uint64_t bytes)
       : path_(std::move(path)), file_(std::move(file)), is_writable_(is_writable), bytes_(bytes) {}
+  /// Of one vCPU, of one moment; nothing if it did not hold still.
+  [[nodiscard]] Result<std::optional<Vcpu>> read_page(std::uint64_t offset, bool is_at_rest) const;
   [[nodiscard]] Result<void> copy(void* to, std::size_t bytes, std::uint64_t from) const;
   [[nodiscard]] bool is_abandoned() const;
 
