@@ -5,8 +5,12 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "cli/fields.hpp"
@@ -35,6 +39,13 @@ std::string cpu_text(const std::optional<double>& cores) {
   return text.data();
 }
 
+std::string per_record_text(const std::optional<double>& seconds) {
+  if (!seconds) return "-";
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), *seconds < 1e-6 ? "%.2f us" : "%.1f us", *seconds * 1e6);
+  return text.data();
+}
+
 /// For the parser: empty if it is the length of a window.
 std::string check_window(const std::string& text) {
   const Result<double> seconds = parse_seconds(text);
@@ -54,29 +65,38 @@ void show_cost(const Invocation& invocation, CommandContext& context) {
   if (vms.empty()) return context.fail("qemond watches no VM: start it with --vm NAME=ADDRESS");
   Table table({{"VM"},
                {"EVENT"},
+               {"BACKEND"},
                {"RECORDS/S", right},
                {"BYTES/S", right},
                {"DROPS", right},
                {"CPU", right},
+               {"PER RECORD", right},
                {"NOTE"}});
-  bool any = false;
+  // An event's rows together, so that VMs with different backends are compared.
+  std::vector<std::vector<std::vector<std::string>>> rows;
+  std::map<std::string, std::size_t> places;
   for (const Json& vm : vms) {
     const std::string name = text_at(vm, "vm");
     for (const Json& event : array_at(vm, "events")) {
-      table.add({name, text_at(event, "name"), rate_text(number_at(event, "records_per_second")),
-                 rate_text(number_at(event, "bytes_per_second")),
-                 std::to_string(count_at(event, "dropped")),
-                 cpu_text(number_at(event, "cpu_cores")), text_at(event, "note")});
-      any = true;
+      const auto place = places.emplace(text_at(event, "name"), rows.size());
+      if (place.second) rows.emplace_back();
+      rows[place.first->second].push_back(
+          {name, text_at(event, "name"), text_at(vm, "backend"),
+           rate_text(number_at(event, "records_per_second")),
+           rate_text(number_at(event, "bytes_per_second")),
+           std::to_string(count_at(event, "dropped")), cpu_text(number_at(event, "cpu_cores")),
+           per_record_text(number_at(event, "cpu_seconds_per_record")), text_at(event, "note")});
     }
     for (const std::string& pattern : texts_at(vm, "unknown"))
       context.fail(name + ": no event matches '" + pattern + "': see 'qemon event list'");
     if (const std::string error = text_at(vm, "error"); !error.empty())
       context.fail(name + ": " + error);
   }
+  for (auto& of_event : rows)
+    for (auto& row : of_event) table.add(std::move(row));
   if (context.json()) {
     context.print(*answer);
-  } else if (any) {
+  } else if (!rows.empty()) {
     table.print(context.out());
   }
 }

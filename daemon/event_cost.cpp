@@ -62,6 +62,8 @@ void compare_windows(std::span<const CostWindow> windows, EventCost& cost) {
   cost.bytes_per_second = std::max(
       0.0, per_second(with.bytes, with.seconds) - per_second(without.bytes, without.seconds));
   cost.cpu_cores = difference(cpu_on, cpu_off);
+  if (cost.cpu_cores && with.records > 0)
+    cost.cpu_seconds_per_record = *cost.cpu_cores / *cost.records_per_second;
 }
 
 std::optional<double> process_cpu_seconds(pid_t pid) {

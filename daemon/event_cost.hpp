@@ -31,11 +31,14 @@ struct EventCost {
   std::uint64_t dropped = 0;
   /// Processor time that QEMU used more per second. Absent below the noise.
   std::optional<double> cpu_cores;
+  /// The same for each record. Absent as well if there were none.
+  std::optional<double> cpu_seconds_per_record;
   std::string note;  ///< What kept it from being measured, or from being measured in full.
 };
 
 /// What became of a request, for one VM.
 struct CostReport {
+  std::string backend;  ///< Whose costs these are: "simple", "usdt".
   std::vector<EventCost> events;
   std::vector<std::string> unknown;  ///< Patterns that match no event.
   std::string error;                 ///< Why nothing could be done at all.

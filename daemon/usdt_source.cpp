@@ -1,14 +1,18 @@
 #include "daemon/usdt_source.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "daemon/job_thread.hpp"
 #include "daemon/usdt_probes.hpp"
@@ -31,10 +35,10 @@ constexpr std::size_t sites_max = 512;
 // How long stop() waits for that. The rest is done after it.
 constexpr std::chrono::seconds detach_deadline{2};
 
-/// An event is counted in the kernel as long as nobody reads its records, and recorded whole
-/// otherwise. The kernel's part of attaching, and above all of detaching, is done on a thread of
-/// its own: until it is detached, an event that is off costs the guest a breakpoint, and nothing
-/// else.
+/// An event is counted in the kernel as long as nobody reads its records, summed there if all that
+/// is read is sums, and recorded whole otherwise. The kernel's part of attaching, and above all of
+/// detaching, is done on a thread of its own: until it is detached, an event that is off costs the
+/// guest a breakpoint, and nothing else.
 class UsdtSource final : public TraceSource {
  public:
   explicit UsdtSource(TraceSourceOptions options)
@@ -58,10 +62,19 @@ class UsdtSource final : public TraceSource {
   struct Event {
     bool on = false;
     int mode = probe_off;
+    std::uint8_t adder = 0;     // When summed.
     std::uint64_t counted = 0;  // Of the kernel's count: told to the sink.
     std::size_t sites = 0;      // That it is attached to while it is on.
     bool whole = false;         // Attached to all of them.
     bool bare = false;          // Its arguments are where libbpf cannot find them.
+  };
+  /// One of the kernel's adders. A program that runs just now may still use it when its event is
+  /// summed in another way or no more, so it never becomes another event's.
+  struct Adder {
+    trace::EventIndex event = 0;
+    std::vector<std::uint8_t> arguments;
+    probe_adder how{};
+    probe_totals told{};  // To the sink.
   };
   /// Where an event's probes are.
   struct Places {
@@ -72,12 +85,16 @@ class UsdtSource final : public TraceSource {
   asio::awaitable<Result<void>> find_files();
   asio::awaitable<Result<void>> attach(trace::EventIndex event);
   [[nodiscard]] Places places_of(const std::string& event) const;
-  void set_mode(trace::EventIndex event, int mode);
+  void set_mode(trace::EventIndex event, int mode, std::uint8_t adder = 0);
+  [[nodiscard]] std::optional<std::uint8_t> adder_for(trace::EventIndex event,
+                                                      std::span<const std::uint8_t> arguments);
   void take_counts(trace::RecordSink& sink);
+  [[nodiscard]] std::uint64_t take_sums(trace::RecordSink& sink, const trace::Tally& tally);
 
   TraceSourceOptions options_;
   usdt::ProbeDecoder decoder_;
   std::map<trace::EventIndex, Event> events_;
+  std::vector<Adder> adders_;
   std::uint64_t bytes_read_ = 0;
   std::uint32_t catalog_ = 0;  // Which one was in use at the last pump().
   std::size_t slots_ = 0, sites_ = 0;
@@ -202,10 +219,12 @@ UsdtSource::Places UsdtSource::places_of(const std::string& event) const {
   return places;
 }
 
-void UsdtSource::set_mode(trace::EventIndex event, int mode) {
+void UsdtSource::set_mode(trace::EventIndex event, int mode, std::uint8_t adder) {
   events_[event].mode = mode;
+  events_[event].adder = adder;
   probe_event wanted{};
   wanted.mode = static_cast<std::uint8_t>(mode);
+  wanted.adder = adder;
   const auto* const described = options_.events.described(event);
   if (described != nullptr && described->arguments.size() <= probe_arguments_max) {
     wanted.described = 1;
@@ -214,6 +233,34 @@ void UsdtSource::set_mode(trace::EventIndex event, int mode) {
       if (described->arguments[i].kind == trace::ArgumentKind::string) wanted.strings |= 1U << i;
   }
   tracer_->set(event, wanted);
+}
+
+/// None if the kernel cannot add these up.
+std::optional<std::uint8_t> UsdtSource::adder_for(trace::EventIndex event,
+                                                  std::span<const std::uint8_t> arguments) {
+  const auto* const described = options_.events.described(event);
+  if (arguments.size() > probe_sums_max) return std::nullopt;
+  probe_adder how{};
+  for (const auto argument : arguments) {
+    if (described == nullptr || argument >= described->arguments.size() ||
+        argument >= probe_arguments_max)
+      return std::nullopt;
+    const auto& type = described->arguments[argument];
+    if (type.kind == trace::ArgumentKind::string) return std::nullopt;
+    probe_addend& addend = how.addends[how.count++];
+    addend.argument = argument;
+    addend.shift = static_cast<std::uint8_t>(64 - type.bits);
+    addend.is_signed = type.kind == trace::ArgumentKind::signed_integer;
+  }
+  const auto known = std::ranges::find_if(adders_, [&](const Adder& adder) {
+    return adder.event == event && std::memcmp(&adder.how, &how, sizeof how) == 0;
+  });
+  const auto index = static_cast<std::uint8_t>(known - adders_.begin());
+  if (known != adders_.end()) return index;
+  if (adders_.size() == probe_adders_max) return std::nullopt;
+  tracer_->set_adder(index, how);
+  adders_.push_back({event, {arguments.begin(), arguments.end()}, how, {}});
+  return index;
 }
 
 bool UsdtSource::pump(std::span<char> buffer, trace::RecordSink& sink) {
@@ -235,17 +282,46 @@ void UsdtSource::take_counts(trace::RecordSink& sink) {
   const auto tally = sink.tally();
   const auto catalog = options_.events.catalog_generation();
   const bool described_anew = std::exchange(catalog_, catalog) != catalog;
-  std::uint64_t records = 0;
+  std::uint64_t records = take_sums(sink, tally);
   for (auto& [event, state] : events_) {
     if (event >= tally.counts.size()) continue;
     const auto count = tracer_->count(event);
     tally.counts[event] += count - state.counted;
     records += count - std::exchange(state.counted, count);
-    const int mode = tally.only_counts(event) ? probe_counted : probe_recorded;
-    if (state.on && (state.mode != mode || described_anew)) set_mode(event, mode);
+    if (!state.on) continue;
+    int mode = tally.only_counts(event) ? probe_counted : probe_recorded;
+    std::uint8_t adder = 0;
+    if (const auto arguments = sink.only_sums(event)) {
+      if (const auto found = adder_for(event, *arguments)) {
+        mode = probe_summed;
+        adder = *found;
+      }
+    }
+    if (state.mode != mode || state.adder != adder || described_anew) set_mode(event, mode, adder);
   }
   decoder_.add_counted(records);
   if (records > 0) sink.on_tallied(records, std::nullopt);
+}
+
+/// What the kernel added up since. Returns how many records that were.
+std::uint64_t UsdtSource::take_sums(trace::RecordSink& sink, const trace::Tally& tally) {
+  std::uint64_t all = 0;
+  for (std::size_t i = 0; i < adders_.size(); ++i) {
+    auto& adder = adders_[i];
+    if (adder.event >= tally.counts.size()) continue;
+    const auto now = tracer_->totals(static_cast<std::uint32_t>(i));
+    const auto records = now.records - adder.told.records;
+    std::array<std::uint64_t, probe_sums_max> sums{};
+    for (std::size_t at = 0; at < sums.size(); ++at) sums[at] = now.sums[at] - adder.told.sums[at];
+    adder.told = now;
+    // Sums may have come of a record that is counted only then.
+    const bool any = std::ranges::any_of(sums, [](std::uint64_t sum) { return sum > 0; });
+    if (records == 0 && !any) continue;
+    tally.counts[adder.event] += records;
+    all += records;
+    sink.on_summed(adder.event, records, adder.arguments, sums);
+  }
+  return all;
 }
 
 trace::FeedTotals UsdtSource::totals() const {

@@ -158,6 +158,7 @@ void Vm::next_measured(CostRequest& request) {
 
 /// Finds the events, and takes a lease on those that are to be switched.
 asio::awaitable<Result<void>> Vm::begin_measuring(qmp::Client& client, CostRequest& request) {
+  request.report.backend = router_->backend();
   auto concerned = request.patterns;
   auto refreshed = co_await refresh_states(client, std::move(concerned));
   if (!refreshed) co_return refreshed.error();

@@ -193,8 +193,10 @@ json to_json(const std::string& vm, const CostReport& report) {
                       {"bytes_per_second", or_null(cost.bytes_per_second)},
                       {"dropped", cost.dropped},
                       {"cpu_cores", or_null(cost.cpu_cores)},
+                      {"cpu_seconds_per_record", or_null(cost.cpu_seconds_per_record)},
                       {"note", cost.note}});
   return {{"vm", vm},
+          {"backend", report.backend},
           {"events", std::move(events)},
           {"unknown", report.unknown},
           {"error", report.error}};

@@ -101,6 +101,32 @@ void BoundRule::apply_unreadable(const trace::Record& record) const {
   apply(record, none);
 }
 
+std::optional<Proportion> BoundRule::only_adds() const {
+  // So that no value that is summed up can overflow alone.
+  constexpr std::int64_t factor_max = 1 << 20;
+  if (kind_ != MetricKind::counter || when_ || fixed_series_ == SeriesTable::none)
+    return std::nullopt;
+  const auto adds = value_.small().proportion();
+  if (!adds || adds->factor < 0 || adds->factor > factor_max) return std::nullopt;
+  return adds;
+}
+
+void BoundRule::apply_summed(std::uint64_t records, std::span<const std::uint8_t> arguments,
+                             std::span<const std::uint64_t> sums) const {
+  const auto adds = only_adds();
+  if (!adds) return;
+  std::uint64_t amount = records;
+  if (adds->argument) {
+    const auto found = std::ranges::find(arguments, *adds->argument);
+    // Not read when they came.
+    if (found == arguments.end()) return;
+    amount = sums[static_cast<std::size_t>(found - arguments.begin())];
+  }
+  const bool fits =
+      !__builtin_mul_overflow(amount, static_cast<std::uint64_t>(adds->factor), &amount);
+  if (!fits || !metric_->add(fixed_series_, amount)) count(EvaluationError::overflow);
+}
+
 void BoundRule::apply_latency(const trace::Record& record,
                               const trace::Arguments& arguments) const {
   const bool begins = side_ == Side::begin;

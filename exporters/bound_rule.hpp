@@ -69,6 +69,11 @@ class BoundRule {
   void apply(const trace::Record& record, const trace::Arguments& arguments) const;
   /// For a record whose arguments could not be read.
   void apply_unreadable(const trace::Record& record) const;
+  /// If all that the rule does is to add this up, in one series; known once it is declared.
+  [[nodiscard]] std::optional<Proportion> only_adds() const;
+  /// For so many records at once, of which `sums` are the sums of `arguments`; only if only_adds().
+  void apply_summed(std::uint64_t records, std::span<const std::uint8_t> arguments,
+                    std::span<const std::uint64_t> sums) const;
   [[nodiscard]] PairTable* pairs() const { return pairs_; }
   [[nodiscard]] const Metric& metric() const { return *metric_; }
   /// Makes the series that the file tells, at 0. `other`: the rule of the other side of a latency.

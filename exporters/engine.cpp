@@ -24,6 +24,21 @@ trace::Tally Engine::tally() {
   return {counters_.counts_of(size), std::span(group_of_).first(size)};
 }
 
+std::optional<std::span<const std::uint8_t>> Engine::only_sums(trace::EventIndex event) const {
+  if (event >= group_of_.size() || group_of_[event] == 0) return std::nullopt;
+  const Group& group = groups_[group_of_[event]];
+  if (!group.only_sums) return std::nullopt;
+  return group.summed;
+}
+
+void Engine::on_summed(trace::EventIndex event, std::uint64_t records,
+                       std::span<const std::uint8_t> arguments,
+                       std::span<const std::uint64_t> sums) {
+  if (event >= group_of_.size() || group_of_[event] == 0) return;
+  for (const auto* rule : groups_[group_of_[event]].rules)
+    rule->apply_summed(records, arguments, sums);
+}
+
 void Engine::on_loss(std::uint64_t count) {
   counters_.on_loss(count);
   discard_pairs();
@@ -107,7 +122,16 @@ void Engine::index() {
       auto& group = groups_[group_of_[entry.event]];
       group.rules.push_back(&entry.rule);
       group.needs_arguments |= entry.rule.needs_arguments();
+      const auto adds = entry.rule.only_adds();
+      group.only_sums &= adds.has_value();
+      if (adds && adds->argument)
+        group.summed.push_back(static_cast<std::uint8_t>(*adds->argument));
     }
+  }
+  for (auto& group : groups_) {
+    std::ranges::sort(group.summed);
+    const auto twice = std::ranges::unique(group.summed);
+    group.summed.erase(twice.begin(), twice.end());
   }
 }
 

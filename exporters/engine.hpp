@@ -37,6 +37,11 @@ class Engine final : public trace::RecordSink {
   void on_tallied(std::uint64_t records, std::optional<std::int64_t> last_ns) override {
     counters_.on_tallied(records, last_ns);
   }
+  [[nodiscard]] std::optional<std::span<const std::uint8_t>> only_sums(
+      trace::EventIndex event) const override;
+  void on_summed(trace::EventIndex event, std::uint64_t records,
+                 std::span<const std::uint8_t> arguments,
+                 std::span<const std::uint64_t> sums) override;
   void on_loss(std::uint64_t count) override;
   void on_restart() override;
 
@@ -85,6 +90,8 @@ class Engine final : public trace::RecordSink {
   struct Group {
     std::vector<const BoundRule*> rules;
     bool needs_arguments = false;
+    bool only_sums = true;
+    std::vector<std::uint8_t> summed;  // Arguments, ascending.
   };
   std::vector<Group> groups_;
   trace::Arguments arguments_;  // Of the record in hand; here, because making one takes its time.

@@ -47,6 +47,17 @@ SmallExpression::SmallExpression(std::span<const ExpressionStep> code) {
       step.index = static_cast<std::uint16_t>(places[step.index]);
 }
 
+std::optional<Proportion> SmallExpression::proportion() const {
+  if (!is_single_) return std::nullopt;
+  if (!single_.is_argument)
+    return single_.code == Code::constant && single_.fits
+               ? std::optional(Proportion{std::nullopt, single_.value})
+               : std::nullopt;
+  if (single_.code == Code::argument) return Proportion{single_.index, 1};
+  if (single_.code == Code::multiply) return Proportion{single_.index, single_.value};
+  return std::nullopt;
+}
+
 bool SmallExpression::run(const trace::Arguments& arguments, std::int64_t& result) const {
   std::array<std::int64_t, Expression::stack_max> stack;
   std::int64_t* top = stack.data() - 1;

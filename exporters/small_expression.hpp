@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -9,6 +10,12 @@
 #include "trace/decoder.hpp"
 
 namespace qemon::exporters {
+
+/// What is the same of a sum of values as the sum of it for each value.
+struct Proportion {
+  std::optional<std::uint16_t> argument;  ///< Absent: each record counts `factor`.
+  std::int64_t factor = 1;
+};
 
 /// Gives what BoundExpression gives or nothing, but much faster. An operator takes the number
 /// behind it along, and an argument the operator, so that most of what packs say is one step.
@@ -23,6 +30,9 @@ class SmallExpression {
   [[nodiscard]] bool evaluate(const trace::Arguments& arguments, std::int64_t& result) const {
     return is_single_ ? push(single_, arguments, result) : run(arguments, result);
   }
+
+  /// If the expression is a number, an argument, or an argument times a number.
+  [[nodiscard]] std::optional<Proportion> proportion() const;
 
  private:
   using Code = ExpressionCode;

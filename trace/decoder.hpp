@@ -118,6 +118,20 @@ class RecordSink {
   virtual void on_tallied(std::uint64_t records, std::optional<std::int64_t> last_ns) {
     (void)records, (void)last_ns;
   }
+  /// The arguments of an event whose sums, with the number of its records, are all that is wanted
+  /// of it, ascending; absent if its records are wanted. Valid as long as tally().
+  [[nodiscard]] virtual std::optional<std::span<const std::uint8_t>> only_sums(
+      EventIndex event) const {
+    (void)event;
+    return std::nullopt;
+  }
+  /// Records of an event of which a source added up `arguments` by itself; `sums` are theirs. They
+  /// were added to the tally as well.
+  virtual void on_summed(EventIndex event, std::uint64_t records,
+                         std::span<const std::uint8_t> arguments,
+                         std::span<const std::uint64_t> sums) {
+    (void)event, (void)records, (void)arguments, (void)sums;
+  }
   /// QEMU lost `count` events (at least) before the next record, or bytes were lost (count 0):
   /// pairs in flight are void.
   virtual void on_loss(std::uint64_t count) = 0;

@@ -102,6 +102,8 @@ class KernelTracer final : public ProbeTracer {
   void detach(std::uint32_t slot) override { links_.erase(slot); }
   void set(std::uint32_t slot, const probe_event& event) override;
   [[nodiscard]] std::uint64_t count(std::uint32_t slot) const override;
+  void set_adder(std::uint32_t adder, const probe_adder& sums) override;
+  [[nodiscard]] probe_totals totals(std::uint32_t adder) const override;
   [[nodiscard]] std::uint64_t lost() const override { return losses_.load(0); }
   std::size_t read(std::size_t bytes_max,
                    const std::function<void(std::string_view)>& take) override;
@@ -123,7 +125,7 @@ class KernelTracer final : public ProbeTracer {
   std::unique_ptr<bpf_object, CloseObject> object_;
   bpf_program* program_ = nullptr;
   bpf_program* bare_program_ = nullptr;
-  Mapping events_, counts_, losses_, consumer_, producer_;
+  Mapping events_, counts_, adders_, totals_, losses_, consumer_, producer_;
   // Of the thread that attaches and detaches.
   std::multimap<std::uint32_t, std::unique_ptr<bpf_link, DestroyLink>> links_;
 
@@ -163,6 +165,10 @@ Result<void> KernelTracer::map_memory() {
       {events_, bpf_map__fd(map("events")), options_.slots * sizeof(probe_event),
        PROT_READ | PROT_WRITE, 0},
       {counts_, bpf_map__fd(map("counts")), options_.slots * probe_shards * sizeof(std::uint64_t),
+       PROT_READ | PROT_WRITE, 0},
+      {adders_, bpf_map__fd(map("adders")), probe_adders_max * sizeof(probe_adder),
+       PROT_READ | PROT_WRITE, 0},
+      {totals_, bpf_map__fd(map("totals")), probe_adders_max * probe_shards * sizeof(probe_totals),
        PROT_READ | PROT_WRITE, 0},
       {losses_, bpf_map__fd(map("losses")), sizeof(std::uint64_t), PROT_READ | PROT_WRITE, 0},
       // How far it was read, and how far written: the first two pages of a ring.
@@ -257,6 +263,19 @@ std::uint64_t KernelTracer::count(std::uint32_t slot) const {
   for (std::size_t shard = 0; shard < probe_shards; ++shard)
     sum += counts_.load(shard * options_.slots + slot);
   return sum;
+}
+
+void KernelTracer::set_adder(std::uint32_t adder, const probe_adder& sums) {
+  const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(sums);
+  for (std::size_t i = 0; i < words.size(); ++i) adders_.store(adder * words.size() + i, words[i]);
+}
+
+probe_totals KernelTracer::totals(std::uint32_t adder) const {
+  std::array<std::uint64_t, sizeof(probe_totals) / sizeof(std::uint64_t)> words{};
+  for (std::size_t shard = 0; shard < probe_shards; ++shard)
+    for (std::size_t i = 0; i < words.size(); ++i)
+      words[i] += totals_.load((shard * probe_adders_max + adder) * words.size() + i);
+  return std::bit_cast<probe_totals>(words);
 }
 
 std::size_t KernelTracer::read(std::size_t bytes_max,

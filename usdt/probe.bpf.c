@@ -36,6 +36,22 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, probe_adders_max);
+  __type(key, uint32_t);
+  __type(value, struct probe_adder);
+} adders SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, probe_adders_max * probe_shards);
+  __type(key, uint32_t);
+  __type(value, struct probe_totals);
+} totals SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, uint32_t);
   __type(value, uint64_t);
@@ -58,11 +74,42 @@ struct {
   __type(value, struct scratch);
 } scratches SEC(".maps");
 
+static __always_inline uint32_t shard(void) {
+  return bpf_get_smp_processor_id() & (probe_shards - 1);
+}
+
 /* Atomic, because the program of another thread may run on this CPU in between. */
 static __always_inline void count(uint32_t slot) {
-  uint32_t at = (bpf_get_smp_processor_id() & (probe_shards - 1)) * slot_count + slot;
+  uint32_t at = shard() * slot_count + slot;
   uint64_t* counter = bpf_map_lookup_elem(&counts, &at);
   if (counter) __sync_fetch_and_add(counter, 1);
+}
+
+/* False if the record is to be had whole. */
+static __always_inline bool add_up(struct pt_regs* ctx, uint32_t which) {
+  const struct probe_adder* adder = bpf_map_lookup_elem(&adders, &which);
+  uint32_t at = shard() * probe_adders_max + which;
+  struct probe_totals* into = bpf_map_lookup_elem(&totals, &at);
+  if (!adder || !into) return false;
+  uint64_t values[probe_sums_max] = {0};
+  for (uint32_t i = 0; i < probe_sums_max; ++i) {
+    if (i >= adder->count) break;
+    const struct probe_addend* addend = &adder->addends[i];
+    uint64_t argument = addend->argument;
+    if (argument >= probe_arguments_max) return false;
+    long value = 0;
+    if (bpf_usdt_arg(ctx, argument, &value) != 0) return false;
+    uint32_t shift = addend->shift & 63;
+    values[i] = (uint64_t)value << shift;
+    values[i] = addend->is_signed ? (uint64_t)((long)values[i] >> shift) : values[i] >> shift;
+    if (values[i] > probe_addend_max) return false;
+  }
+  for (uint32_t i = 0; i < probe_sums_max; ++i) {
+    if (i >= adder->count) break;
+    __sync_fetch_and_add(&into->sums[i], values[i]);
+  }
+  __sync_fetch_and_add(&into->records, 1);
+  return true;
 }
 
 /* Memory for a record that no preempted program uses. */
@@ -119,6 +166,7 @@ static __always_inline int see(struct pt_regs* ctx, uint32_t slot, bool has_argu
     count(slot);
     return 0;
   }
+  if (event->mode == probe_summed && has_arguments && add_up(ctx, event->adder)) return 0;
   uint32_t zero = 0;
   uint64_t* lost = bpf_map_lookup_elem(&losses, &zero);
   if (!lost) return 0;

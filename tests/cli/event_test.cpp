@@ -239,26 +239,46 @@ TEST(EventList, ShowsHowAnEventIsSampled) {
 
 TEST(EventCost, ShowsWhatWasMeasured) {
   FakeDaemon daemon;
-  daemon.answer("POST /v1/events/cost", 200, R"({"vms":[{"vm":"w","events":[
+  daemon.answer("POST /v1/events/cost", 200, R"({"vms":[{"vm":"w","backend":"log","events":[
     {"name":"exec_tb","records_per_second":123456.4,"bytes_per_second":4938256.1,"dropped":3,
-     "cpu_cores":0.0312,"note":""},
+     "cpu_cores":0.1821,"cpu_seconds_per_record":1.475e-6,"note":""},
     {"name":"idle","records_per_second":0,"bytes_per_second":0,"dropped":0,"cpu_cores":null,
-     "note":""},
+     "cpu_seconds_per_record":null,"note":""},
     {"name":"busy","records_per_second":2.5,"bytes_per_second":null,"dropped":0,"cpu_cores":null,
-     "note":"is on already"}],"unknown":[],"error":""}]})");
+     "cpu_seconds_per_record":null,"note":"is on already"}],"unknown":[],"error":""}]})");
 
   const auto outcome =
       run_qemon({"event", "cost", "exec_tb", "--vm", "w", "--sample", "100ms"}, daemon.path());
 
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(outcome.out,
-            "VM  EVENT    RECORDS/S  BYTES/S  DROPS               CPU  NOTE\n"
-            "w   exec_tb     123456  4938256      3  +3.1 % of a core\n"
-            "w   idle             0        0      0                 -\n"
-            "w   busy           2.5        -      0                 -  is on already\n");
+            "VM  EVENT    BACKEND  RECORDS/S  BYTES/S  DROPS                CPU  PER RECORD  NOTE\n"
+            "w   exec_tb  log         123456  4938256      3  +18.2 % of a core      1.5 us\n"
+            "w   idle     log              0        0      0                  -           -\n"
+            "w   busy     log            2.5        -      0                  -           -  is on "
+            "already\n");
   EXPECT_THAT(
       daemon.requests(),
       ElementsAre(R"(POST /v1/events/cost {"patterns":["exec_tb"],"seconds":0.1,"vm":"w"})"));
+}
+
+TEST(EventCost, ComparesAnEventWithTheBackendsOfSeveralVms) {
+  FakeDaemon daemon;
+  const std::string row = R"("records_per_second":1000,"bytes_per_second":0,"dropped":0,
+      "cpu_cores":0.0005,"cpu_seconds_per_record":5e-7,"note":"")";
+  const auto vm = [&](const std::string& name, const std::string& backend) {
+    return R"({"vm":")" + name + R"(","backend":")" + backend + R"(","events":[{"name":"a",)" +
+           row + R"(},{"name":"b",)" + row + R"(}],"unknown":[],"error":""})";
+  };
+  daemon.answer("POST /v1/events/cost", 200,
+                R"({"vms":[)" + vm("v", "simple") + "," + vm("w", "usdt") + "]}");
+
+  EXPECT_EQ(run_qemon({"event", "cost", "?"}, daemon.path()).out,
+            "VM  EVENT  BACKEND  RECORDS/S  BYTES/S  DROPS               CPU  PER RECORD  NOTE\n"
+            "v   a      simple        1000        0      0  +0.1 % of a core     0.50 us\n"
+            "w   a      usdt          1000        0      0  +0.1 % of a core     0.50 us\n"
+            "v   b      simple        1000        0      0  +0.1 % of a core     0.50 us\n"
+            "w   b      usdt          1000        0      0  +0.1 % of a core     0.50 us\n");
 }
 
 TEST(EventCost, SaysWhyNothingWasMeasured) {

@@ -28,6 +28,7 @@ TEST(EventCost, IsWhatTheWindowsWithTheEventHaveMore) {
   EXPECT_DOUBLE_EQ(cost.records_per_second.value(), 500);
   EXPECT_DOUBLE_EQ(cost.bytes_per_second.value_or(0), 20'000);
   EXPECT_NEAR(cost.cpu_cores.value_or(0), 0.105, 0.0001);
+  EXPECT_NEAR(cost.cpu_seconds_per_record.value_or(0), 0.105 / 500, 1e-6);
 }
 
 TEST(EventCost, IsAbsentBelowTheNoise) {
@@ -40,6 +41,7 @@ TEST(EventCost, IsAbsentBelowTheNoise) {
     compare_windows(windows, cost);
 
     EXPECT_EQ(cost.cpu_cores, std::nullopt) << more;
+    EXPECT_EQ(cost.cpu_seconds_per_record, std::nullopt) << more;
   }
 }
 

@@ -23,6 +23,13 @@ from stack import PATIENCE, Failure, Stack  # noqa: E402
 NEEDED = {21: "CAP_SYS_ADMIN", 19: "CAP_SYS_PTRACE"}
 UPROBE_EVENTS = pathlib.Path("/sys/kernel/tracing/uprobe_events")
 RING_RECORDS = 40_000  # More than the ring has room for.
+SUMS = """version: 1
+pack: sums
+help: Nothing but sums.
+metrics:
+  - {counter: qemu_test_reads_total, help: Reads., events: virtio_blk_handle_read}
+  - {counter: qemu_test_sectors_total, help: Sectors., events: virtio_blk_handle_read, add: nsectors}
+"""
 EVENTS = ("virtio_blk_handle_read", "virtio_blk_handle_write", "virtio_blk_req_complete")
 
 
@@ -81,6 +88,28 @@ def mmio(stack, host, worker):
     host.qemon("pack", "off", "mmio", "--vm", worker.name)
     found = samples(host, "qemu_mmio_accesses_total", worker.name)
     return {labels for labels, value in found.items() if value}
+
+
+def check_sums(stack, host, worker):
+    """What a pack only adds up is added up in the kernel: no record is read, and another pack that reads all of them has the same."""
+    def bytes_read():
+        return json.loads(host.qemon("--output", "json", "status"))["vms"][0]["trace"]["bytes_read"]
+    host.qemon("pack", "off", "virtio-blk", "--vm", worker.name)
+    host.qemon("pack", "on", "sums", "--vm", worker.name)
+    reads = counts(host)[EVENTS[0]]
+    # Until the pack is on, records come whole; the first of those that come after it do as well.
+    worker.work(read=10)
+    settled(stack, host, EVENTS[0], reads + 10)
+    first = samples(host, "qemu_test_sectors_total")[""], samples(host, "qemu_test_reads_total")[""], bytes_read()
+    worker.work(read=200, read_eight_sectors=50)
+    stack.wait_for(lambda: samples(host, "qemu_test_reads_total")[""] == first[1] + 250, PATIENCE, "the reads to be counted")
+    check("sectors that were added up", samples(host, "qemu_test_sectors_total")[""] - first[0], 200 + 50 * 8)
+    check("bytes of records", bytes_read() - first[2], 0)
+    host.qemon("pack", "on", "virtio-blk", "--vm", worker.name)
+    worker.work(read=100)
+    stack.wait_for(lambda: samples(host, "qemu_test_reads_total")[""] == first[1] + 350, PATIENCE, "the reads to be counted that come whole")
+    check("sectors of all", samples(host, "qemu_test_sectors_total")[""] - first[0], 200 + 50 * 8 + 100)
+    host.qemon("pack", "off", "sums", "--vm", worker.name)
 
 
 def check_put_back(stack, host, worker, witnesses):
@@ -177,7 +206,10 @@ def run(stack, build_of_probes, simple):
     worker = Worker(stack, "web1", build_of_probes)
     worker.vm.process_id = worker.vm.process.pid
     witnesses = {name: ProbeWitness(build_of_probes.binary, name) for name in EVENTS}
-    host = stack.start_qemond([worker.vm], options=[*build_of_probes.catalog_options(), "--budget", "unlimited"])
+    packs = stack.folder / "packs"
+    packs.mkdir()
+    (packs / "sums.yaml").write_text(SUMS, encoding="ascii")
+    host = stack.start_qemond([worker.vm], options=[*build_of_probes.catalog_options(), "--budget", "unlimited", "--pack-dir", packs])
     host.qemon("pack", "on", "virtio-blk")
     trace = json.loads(host.qemon("--output", "json", "status"))["vms"][0]["trace"]
     check("backend", (trace["backend"], trace["drops_counted"]), ("usdt", True))
@@ -189,6 +221,7 @@ def run(stack, build_of_probes, simple):
     settled(stack, host, "virtio_queue_notify", notified + 200)
     check("notifications", counts(host)["virtio_queue_notify"] - notified, 200)
     host.qemon("event", "off", "virtio_queue_notify")
+    check_sums(stack, host, worker)
     check_put_back(stack, host, worker, witnesses)
     check_sampling(stack, host, worker)
     check_bare(stack, host, worker)

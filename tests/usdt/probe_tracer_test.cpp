@@ -90,6 +90,52 @@ TEST_F(ProbeTracerTest, CountsInTheKernelOnAllThreadsAndAtAllPlaces) {
   EXPECT_EQ(tracer->waiting_bytes(), 0U);
 }
 
+TEST_F(ProbeTracerTest, AddsArgumentsUpInTheKernel) {
+  // int a and uint64_t b.
+  tracer->set_adder(200, {2, {{0, 32, 1}, {1, 0, 0}}, {}});
+  auto event = wanted(probe_summed, 4);
+  event.adder = 200;
+  tracer->set(3, event);
+  attach(3, "test_numbers");
+
+  hammer(many, [] { test::numbers_probe(7, 100, true, 3); });
+  test::numbers_probe_elsewhere(1);
+
+  const auto totals = tracer->totals(200);
+  EXPECT_EQ(totals.records, 4 * many + 1);
+  EXPECT_EQ(totals.sums[0], 28 * many + 1);
+  EXPECT_EQ(totals.sums[1], 400 * many);
+  EXPECT_EQ(totals.sums[2], 0U);
+  EXPECT_EQ(tracer->totals(199).records, 0U);
+  EXPECT_EQ(tracer->count(3), 0U);
+  EXPECT_EQ(tracer->waiting_bytes(), 0U);
+}
+
+TEST_F(ProbeTracerTest, RecordsWholeWhatCannotBeAddedUp) {
+  tracer->set_adder(0, {2, {{0, 32, 1}, {1, 0, 0}}, {}});
+  tracer->set_adder(1, {1, {{9, 0, 0}}, {}});
+  auto event = wanted(probe_summed, 4);
+  tracer->set(3, event);
+  attach(3, "test_numbers");
+
+  test::numbers_probe(-5, 1, true, 0);
+  test::numbers_probe(5, probe_addend_max + 1, true, 0);
+  test::numbers_probe(5, probe_addend_max, true, 0);
+  // The probe does not have that one.
+  event.adder = 1;
+  tracer->set(3, event);
+  test::numbers_probe(6, 1, true, 0);
+
+  const auto records = read();
+  ASSERT_EQ(records.size(), 3U);
+  EXPECT_EQ(static_cast<std::int64_t>(records[0].values[0]), -5);
+  EXPECT_EQ(records[1].values[1], probe_addend_max + 1);
+  EXPECT_EQ(records[2].values[0], 6U);
+  EXPECT_EQ(tracer->totals(0).records, 1U);
+  EXPECT_EQ(tracer->totals(0).sums[1], probe_addend_max);
+  EXPECT_EQ(tracer->totals(1).records, 0U);
+}
+
 TEST_F(ProbeTracerTest, RecordsNumbersAsTheirTypesSay) {
   tracer->set(3, wanted(probe_recorded, 4));
   attach(3, "test_numbers");
