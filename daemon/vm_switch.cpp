@@ -211,7 +211,12 @@ asio::awaitable<Result<void>> Vm::refresh_states(qmp::Client& client,
 /// Switches one event where it is switched: in QEMU, in the source of its records, or in both.
 asio::awaitable<Result<void>> Vm::switch_event(qmp::Client& client, trace::EventIndex event,
                                                bool on) {
-  if (!router_->switches_in_qemu()) co_return co_await router_->switch_event(event, on);
+  if (!router_->switches_in_qemu()) {
+    auto followed = co_await router_->switch_event(event, on);
+    // A source records an event whole until it is looked at what is wanted of it.
+    if (on) feed_timer_.cancel();
+    co_return followed;
+  }
   if (on) {
     auto followed = co_await router_->switch_event(event, true);
     if (!followed) co_return followed.error();

@@ -181,8 +181,14 @@ def check_sampling(stack, host, worker):
     before = counts(host).get("virtio_blk_handle_read", 0)
     worker.read_for_ever()
     stack.wait_for(lambda: counts(host).get("virtio_blk_handle_read", 0) > before, PATIENCE, "records of a sampled event")
-    worker.stop_reading()
     host.qemon("event", "off", "virtio_blk_handle_read", "--vm", worker.name)
+    # An event that nobody reads is recorded whole, of which each record has 64 bytes at least, only until qemond looks at it.
+    cost = json.loads(host.qemon("--output", "json", "event", "cost", "virtio_blk_handle_read", "--sample", "500ms"))["vms"][0]
+    worker.stop_reading()
+    check("backend whose costs are told", cost["backend"], "usdt")
+    measured = cost["events"][0]
+    if not 0 <= measured["bytes_per_second"] < 32 * measured["records_per_second"]:
+        raise Failure(f"an event that is only counted is recorded: {measured}")
 
 
 def check_rights(stack, worker, without, lacking, on_every_kernel):
