@@ -2,6 +2,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -73,27 +74,30 @@ void show_cost(const Invocation& invocation, CommandContext& context) {
                {"PER RECORD", right},
                {"NOTE"}});
   // An event's rows together, so that VMs with different backends are compared.
-  std::vector<std::vector<std::vector<std::string>>> rows;
+  std::vector<std::pair<std::size_t, std::vector<std::string>>> rows;
   std::map<std::string, std::size_t> places;
   for (const Json& vm : vms) {
     const std::string name = text_at(vm, "vm");
     for (const Json& event : array_at(vm, "events")) {
-      const auto place = places.emplace(text_at(event, "name"), rows.size());
-      if (place.second) rows.emplace_back();
-      rows[place.first->second].push_back(
-          {name, text_at(event, "name"), text_at(vm, "backend"),
-           rate_text(number_at(event, "records_per_second")),
-           rate_text(number_at(event, "bytes_per_second")),
-           std::to_string(count_at(event, "dropped")), cpu_text(number_at(event, "cpu_cores")),
-           per_record_text(number_at(event, "cpu_seconds_per_record")), text_at(event, "note")});
+      const auto place = places.emplace(text_at(event, "name"), places.size()).first->second;
+      std::vector<std::string> row{name,
+                                   text_at(event, "name"),
+                                   text_at(vm, "backend"),
+                                   rate_text(number_at(event, "records_per_second")),
+                                   rate_text(number_at(event, "bytes_per_second")),
+                                   std::to_string(count_at(event, "dropped")),
+                                   cpu_text(number_at(event, "cpu_cores")),
+                                   per_record_text(number_at(event, "cpu_seconds_per_record")),
+                                   text_at(event, "note")};
+      rows.emplace_back(place, std::move(row));
     }
     for (const std::string& pattern : texts_at(vm, "unknown"))
       context.fail(name + ": no event matches '" + pattern + "': see 'qemon event list'");
     if (const std::string error = text_at(vm, "error"); !error.empty())
       context.fail(name + ": " + error);
   }
-  for (auto& of_event : rows)
-    for (auto& row : of_event) table.add(std::move(row));
+  std::ranges::stable_sort(rows, {}, [](const auto& row) { return row.first; });
+  for (auto& [place, row] : rows) table.add(std::move(row));
   if (context.json()) {
     context.print(*answer);
   } else if (!rows.empty()) {

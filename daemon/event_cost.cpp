@@ -10,6 +10,8 @@ namespace {
 // A difference of less than this many standard errors is noise. With five windows each, chance
 // alone gets there once in a hundred times.
 constexpr double significant = 3;
+// Of fewer, what chance adds to the processor time would be much for each.
+constexpr std::uint64_t records_min = 100;
 
 struct Mean {
   double value = 0;
@@ -62,8 +64,9 @@ void compare_windows(std::span<const CostWindow> windows, EventCost& cost) {
   cost.bytes_per_second = std::max(
       0.0, per_second(with.bytes, with.seconds) - per_second(without.bytes, without.seconds));
   cost.cpu_cores = difference(cpu_on, cpu_off);
-  if (cost.cpu_cores && with.records > 0)
-    cost.cpu_seconds_per_record = *cost.cpu_cores / *cost.records_per_second;
+  const auto worked_on = with.records + with.dropped;
+  if (cost.cpu_cores && worked_on >= records_min)
+    cost.cpu_seconds_per_record = *cost.cpu_cores / per_second(worked_on, with.seconds);
 }
 
 std::optional<double> process_cpu_seconds(pid_t pid) {

@@ -31,7 +31,8 @@ struct EventCost {
   std::uint64_t dropped = 0;
   /// Processor time that QEMU used more per second. Absent below the noise.
   std::optional<double> cpu_cores;
-  /// The same for each record. Absent as well if there were none.
+  /// The same for each record, those that QEMU dropped too. Absent as well if there were fewer than
+  /// 100.
   std::optional<double> cpu_seconds_per_record;
   std::string note;  ///< What kept it from being measured, or from being measured in full.
 };

@@ -62,11 +62,11 @@ class UsdtSource final : public TraceSource {
   struct Event {
     bool on = false;
     int mode = probe_off;
-    std::uint8_t adder = 0;     // When summed.
-    std::uint64_t counted = 0;  // Of the kernel's count: told to the sink.
-    std::size_t sites = 0;      // That it is attached to while it is on.
-    bool whole = false;         // Attached to all of them.
-    bool bare = false;          // Its arguments are where libbpf cannot find them.
+    std::uint8_t adder = probe_adders_max;  // When summed.
+    std::uint64_t counted = 0;              // Of the kernel's count: told to the sink.
+    std::size_t sites = 0;                  // That it is attached to while it is on.
+    bool whole = false;                     // Attached to all of them.
+    bool bare = false;                      // Its arguments are where libbpf cannot find them.
   };
   /// One of the kernel's adders. A program that runs just now may still use it when its event is
   /// summed in another way or no more, so it never becomes another event's.
@@ -85,7 +85,7 @@ class UsdtSource final : public TraceSource {
   asio::awaitable<Result<void>> find_files();
   asio::awaitable<Result<void>> attach(trace::EventIndex event);
   [[nodiscard]] Places places_of(const std::string& event) const;
-  void set_mode(trace::EventIndex event, int mode, std::uint8_t adder = 0);
+  void set_mode(trace::EventIndex event, int mode, std::uint8_t adder = probe_adders_max);
   [[nodiscard]] std::optional<std::uint8_t> adder_for(trace::EventIndex event,
                                                       std::span<const std::uint8_t> arguments);
   void take_counts(trace::RecordSink& sink);
@@ -235,7 +235,9 @@ void UsdtSource::set_mode(trace::EventIndex event, int mode, std::uint8_t adder)
   tracer_->set(event, wanted);
 }
 
-/// None if the kernel cannot add these up.
+static_assert(probe_addend_max <= trace::summed_value_max);
+
+/// Made if there is none yet; absent if the kernel cannot add these up.
 std::optional<std::uint8_t> UsdtSource::adder_for(trace::EventIndex event,
                                                   std::span<const std::uint8_t> arguments) {
   const auto* const described = options_.events.described(event);
@@ -290,7 +292,7 @@ void UsdtSource::take_counts(trace::RecordSink& sink) {
     records += count - std::exchange(state.counted, count);
     if (!state.on) continue;
     int mode = tally.only_counts(event) ? probe_counted : probe_recorded;
-    std::uint8_t adder = 0;
+    std::uint8_t adder = probe_adders_max;
     if (const auto arguments = sink.only_sums(event)) {
       if (const auto found = adder_for(event, *arguments)) {
         mode = probe_summed;

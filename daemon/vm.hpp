@@ -302,6 +302,7 @@ class Vm {
   boost::asio::awaitable<void> begin_process(std::optional<ProcessInfo> process);
   boost::asio::awaitable<void> end_process();
   void choose_catalog();
+  void settle_sums();
   void on_qmp_event(const qmp::Event& event);
   void refuse_requests(const std::string& why);
   void annotate(std::optional<Annotation> annotation) const;

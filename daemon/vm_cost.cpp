@@ -64,6 +64,7 @@ std::shared_ptr<Vm::CostRequest> Vm::ask_for_cost(std::vector<std::string> patte
   request->patterns = std::move(patterns);
   request->asker = std::move(asker);
   request->sample = sample;
+  if (router_) request->report.backend = router_->backend();
   request->finished.expires_at(Clock::time_point::max());
   if (state_ != VmState::attached) {
     request->report.error = why_not_attached();
@@ -158,7 +159,6 @@ void Vm::next_measured(CostRequest& request) {
 
 /// Finds the events, and takes a lease on those that are to be switched.
 asio::awaitable<Result<void>> Vm::begin_measuring(qmp::Client& client, CostRequest& request) {
-  request.report.backend = router_->backend();
   auto concerned = request.patterns;
   auto refreshed = co_await refresh_states(client, std::move(concerned));
   if (!refreshed) co_return refreshed.error();

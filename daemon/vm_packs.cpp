@@ -120,6 +120,7 @@ void Vm::lease_pack(const std::string& pack_name, bool asked_again, SwitchReport
 }
 
 void Vm::configure(VmSettings settings) {
+  settle_sums();
   const auto before = std::exchange(settings_, std::move(settings));
   for (const auto& name : settings_.packs) {
     if (before.packs.contains(name)) continue;
@@ -136,8 +137,15 @@ void Vm::configure(VmSettings settings) {
   packs_changed();
 }
 
+/// What the kernel counted and added up until now is the present rules'.
+void Vm::settle_sums() {
+  if (router_ && router_->follows_probes()) router_->pump(environment_.read_buffer);
+}
+
 void Vm::packs_changed() {
+  settle_sums();
   use_packs();
+  feed_timer_.cancel();
   next_poll_time_ = std::chrono::steady_clock::now();
   wake();
 }

@@ -1,6 +1,7 @@
 #include "exporters/bound_rule.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace qemon::exporters {
 
@@ -104,6 +105,7 @@ void BoundRule::apply_unreadable(const trace::Record& record) const {
 std::optional<Proportion> BoundRule::only_adds() const {
   // So that no value that is summed up can overflow alone.
   constexpr std::int64_t factor_max = 1 << 20;
+  static_assert(trace::summed_value_max <= std::numeric_limits<std::int64_t>::max() / factor_max);
   if (kind_ != MetricKind::counter || when_ || fixed_series_ == SeriesTable::none)
     return std::nullopt;
   const auto adds = value_.small().proportion();
@@ -124,7 +126,8 @@ void BoundRule::apply_summed(std::uint64_t records, std::span<const std::uint8_t
   }
   const bool fits =
       !__builtin_mul_overflow(amount, static_cast<std::uint64_t>(adds->factor), &amount);
-  if (!fits || !metric_->add(fixed_series_, amount)) count(EvaluationError::overflow);
+  if (!fits || !metric_->add(fixed_series_, amount))
+    metric_->errors[static_cast<std::size_t>(EvaluationError::overflow)] += records;
 }
 
 void BoundRule::apply_latency(const trace::Record& record,

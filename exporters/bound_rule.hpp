@@ -71,7 +71,8 @@ class BoundRule {
   void apply_unreadable(const trace::Record& record) const;
   /// If all that the rule does is to add this up, in one series; known once it is declared.
   [[nodiscard]] std::optional<Proportion> only_adds() const;
-  /// For so many records at once, of which `sums` are the sums of `arguments`; only if only_adds().
+  /// For so many records at once, of which `sums` are the sums of `arguments` (see
+  /// RecordSink::on_summed). Does nothing unless only_adds().
   void apply_summed(std::uint64_t records, std::span<const std::uint8_t> arguments,
                     std::span<const std::uint64_t> sums) const;
   [[nodiscard]] PairTable* pairs() const { return pairs_; }

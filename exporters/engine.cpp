@@ -130,8 +130,7 @@ void Engine::index() {
   }
   for (auto& group : groups_) {
     std::ranges::sort(group.summed);
-    const auto twice = std::ranges::unique(group.summed);
-    group.summed.erase(twice.begin(), twice.end());
+    group.summed.erase(std::unique(group.summed.begin(), group.summed.end()), group.summed.end());
   }
 }
 

@@ -122,8 +122,7 @@ Result<Header> FiguresReader::read_header() const {
   return header;
 }
 
-/// All pages are read three times at once: those whose sequence is even, and the same before and
-/// after, are whole in between.
+/// A look at all tells which have begun; then each of those is read by itself.
 Result<Figures> FiguresReader::read() {
   auto header = read_header();
   if (!header) return header.error();

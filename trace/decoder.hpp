@@ -106,6 +106,9 @@ struct Tally {
   }
 };
 
+/// 2^40: no source adds up a greater value.
+inline constexpr std::uint64_t summed_value_max = std::uint64_t{1} << 40;
+
 /// Takes records as they are decoded.
 class RecordSink {
  public:
@@ -119,14 +122,16 @@ class RecordSink {
     (void)records, (void)last_ns;
   }
   /// The arguments of an event whose sums, with the number of its records, are all that is wanted
-  /// of it, ascending; absent if its records are wanted. Valid as long as tally().
+  /// of it, ascending; absent if its records are wanted, or nothing but what tally() counts. Valid
+  /// as long as that.
   [[nodiscard]] virtual std::optional<std::span<const std::uint8_t>> only_sums(
       EventIndex event) const {
     (void)event;
     return std::nullopt;
   }
-  /// Records of an event of which a source added up `arguments` by itself; `sums` are theirs. They
-  /// were added to the tally as well.
+  /// Records of an event of which a source added up `arguments` by itself, from 0 to
+  /// summed_value_max each; `sums`, as many or more, are theirs. The records were added to the
+  /// tally as well. Sums may come before the records that they are of.
   virtual void on_summed(EventIndex event, std::uint64_t records,
                          std::span<const std::uint8_t> arguments,
                          std::span<const std::uint64_t> sums) {

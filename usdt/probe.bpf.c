@@ -86,13 +86,14 @@ static __always_inline void count(uint32_t slot) {
 }
 
 /* False if the record is to be had whole. */
-static __always_inline bool add_up(struct pt_regs* ctx, uint32_t which) {
+static __always_inline bool add_up(struct pt_regs* ctx, uint32_t which, bool has_arguments) {
   const struct probe_adder* adder = bpf_map_lookup_elem(&adders, &which);
   uint32_t at = shard() * probe_adders_max + which;
   struct probe_totals* into = bpf_map_lookup_elem(&totals, &at);
   if (!adder || !into) return false;
+  if (!has_arguments && adder->count != 0) return false;
   uint64_t values[probe_sums_max] = {0};
-  for (uint32_t i = 0; i < probe_sums_max; ++i) {
+  for (uint32_t i = 0; has_arguments && i < probe_sums_max; ++i) {
     if (i >= adder->count) break;
     const struct probe_addend* addend = &adder->addends[i];
     uint64_t argument = addend->argument;
@@ -160,13 +161,20 @@ static __always_inline uint32_t size_of(const struct probe_record* record) {
 }
 
 static __always_inline int see(struct pt_regs* ctx, uint32_t slot, bool has_arguments) {
-  const struct probe_event* event = bpf_map_lookup_elem(&events, &slot);
-  if (!event || event->mode == probe_off) return 0;
+  const volatile uint64_t* shared = bpf_map_lookup_elem(&events, &slot);
+  if (!shared) return 0;
+  /* As of one moment: qemond may change it just now. */
+  union {
+    uint64_t word;
+    struct probe_event event;
+  } wanted = {.word = *shared};
+  const struct probe_event* event = &wanted.event;
+  if (event->mode == probe_off) return 0;
   if (event->mode == probe_counted) {
     count(slot);
     return 0;
   }
-  if (event->mode == probe_summed && has_arguments && add_up(ctx, event->adder)) return 0;
+  if (event->mode == probe_summed && add_up(ctx, event->adder, has_arguments)) return 0;
   uint32_t zero = 0;
   uint64_t* lost = bpf_map_lookup_elem(&losses, &zero);
   if (!lost) return 0;

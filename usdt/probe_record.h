@@ -33,7 +33,7 @@ struct probe_event {
   uint8_t mode;
   uint8_t described; /* Whether the catalog has the event; otherwise its arguments stay unknown. */
   uint8_t argument_count;
-  uint8_t adder;    /* When summed: which one adds up. */
+  uint8_t adder;    /* When summed: which one adds up; probe_adders_max: none. */
   uint32_t strings; /* A bit for each argument that is a string. */
 };
 
@@ -51,7 +51,8 @@ struct probe_adder {
   struct probe_addend addends[probe_sums_max];
   uint8_t reserved[3];
 };
-/* 2^40: nothing that is asked for every 60 ms can overflow then. */
+
+/* 2^40, which no enumerator of C holds: what is taken away every 60 ms cannot overflow then. */
 #define probe_addend_max 0x10000000000ULL
 
 /* What it has added up since the beginning. */

@@ -42,7 +42,8 @@ class ProbeTracer {
   virtual void set(std::uint32_t slot, const probe_event& event) = 0;
   /// How often the slot was counted since the beginning.
   [[nodiscard]] virtual std::uint64_t count(std::uint32_t slot) const = 0;
-  /// What an event's mode `probe_summed` refers to; not to be changed once an event does.
+  /// What an event's mode `probe_summed` refers to, below probe_adders_max; not to be changed once
+  /// an event does.
   virtual void set_adder(std::uint32_t adder, const probe_adder& sums) = 0;
   [[nodiscard]] virtual probe_totals totals(std::uint32_t adder) const = 0;
   /// How many records had no room in the ring since the beginning.

@@ -45,6 +45,21 @@ TEST(EventCost, IsAbsentBelowTheNoise) {
   }
 }
 
+TEST(EventCost, ForEachRecordIsOfThoseThatWereDroppedToo) {
+  std::vector<CostWindow> windows{window(true, 50, 0.041), window(false, 0, 0.020),
+                                  window(false, 0, 0.021), window(true, 40, 0.042),
+                                  window(true, 9, 0.040),  window(false, 0, 0.019)};
+  EventCost few;
+  compare_windows(windows, few);
+  EXPECT_TRUE(few.cpu_cores);
+  EXPECT_EQ(few.cpu_seconds_per_record, std::nullopt);
+
+  windows[0].dropped = 201;
+  EventCost cost;
+  compare_windows(windows, cost);
+  EXPECT_NEAR(cost.cpu_seconds_per_record.value_or(0), 0.105 / 500, 1e-6);
+}
+
 TEST(EventCost, OfAnEventThatIsOnAnywayIsItsRateOnly) {
   const std::vector<CostWindow> windows{window(false, 10, 0.02), window(false, 20, 0.03)};
   EventCost cost;

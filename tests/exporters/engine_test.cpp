@@ -79,6 +79,33 @@ TEST(Engine, TellsOfWhichEventsItNeedsSumsOnly) {
             "a_total 35\nb_total{by=\"level\"} 515584\n");
 }
 
+// As in pack tcg.
+TEST(Engine, NeedsTheRecordsOfAnEventOfWhichOneRuleDoesMoreThanAdd) {
+  for (const bool adds_first : {true, false}) {
+    const std::string adds = "  - {counter: a_total, help: A., events: line}\n";
+    const std::string top = "  - {topk: b, help: B., events: line, value: irq}\n";
+    PackRun run;
+    run.use(adds_first ? adds + top : top + adds);
+
+    EXPECT_FALSE(run.engine.only_sums(*run.events.find("line"))) << adds_first;
+  }
+}
+
+TEST(Engine, NeedsTheRecordsWhereSumsWouldNotDo) {
+  for (const std::string rule :
+       {"counter: a_total, help: A., add: level + 1", "counter: a_total, help: A., add: 0 - 1",
+        "counter: a_total, help: A., add: level * 2000000",
+        "counter: a_total, help: A., add: level * level", "gauge: a, help: A., value: level",
+        "counter: a_total, help: A., add: level / 2",
+        "histogram: a, help: A., observe: level, buckets: {exp2: {from: 1, to: 8}}",
+        "heatmap: a_total, help: A., address: level"}) {
+    PackRun run;
+    run.use("  - {" + rule + ", events: line}\n");
+
+    EXPECT_FALSE(run.engine.only_sums(*run.events.find("line"))) << rule;
+  }
+}
+
 TEST(Engine, AddsUpNothingThatNobodyReads) {
   PackRun run;
   const auto line = *run.events.find("line");
@@ -99,11 +126,11 @@ TEST(Engine, ASumThatNoCounterHoldsIsAnError) {
   const std::array<std::uint8_t, 1> level{1};
   const std::array<std::uint64_t, 1> sum{std::uint64_t{1} << 60};
 
-  run.engine.on_summed(*run.events.find("line"), 1, level, sum);
+  run.engine.on_summed(*run.events.find("line"), 3, level, sum);
 
   EXPECT_EQ(run.samples("a_total"), "a_total 0\n");
   EXPECT_EQ(run.engine.find("a_total")->errors[static_cast<std::size_t>(EvaluationError::overflow)],
-            1U);
+            3U);
 }
 
 // The rule that needs no arguments must not lose the record that the other one cannot read.

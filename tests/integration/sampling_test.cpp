@@ -221,6 +221,7 @@ ON_EACH_QEMU(CostOf);
 nlohmann::json cost_of(const Qemond& daemon, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), {"--output", "json", "event", "cost"});
   const auto answer = nlohmann::json::parse(done(daemon.qemon(arguments)));
+  EXPECT_EQ(answer.at("vms").at(0).at("backend"), daemon.vm("vm").at("trace").at("backend"));
   return answer.at("vms").at(0).at("events");
 }
 

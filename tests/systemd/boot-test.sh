@@ -2,6 +2,7 @@
 # Boots a Debian 12 with systemd in a QEMU of its own (TCG: neither root nor KVM is needed), installs the package there, and
 # sees the service run, crash, hang, be upgraded and purged: guest.sh, which runs inside, says what is looked at.
 #   boot-test.sh FOLDER   FOLDER has the packages, as tests/packages/packages-test.sh leaves them
+# With QEMON_BACKENDS_QEMU (tests/tools/prepare-qemu.sh tells what that is) also the drop-ins for other trace backends.
 # Ends with a line `N passed, N failed`. The machine is made once and kept in the cache folder: make-base.sh.
 set -euo pipefail
 export LC_ALL=C
@@ -47,8 +48,11 @@ real_package() {
 make_test_disk() {
   mkdir -p "$scratch"/files/{first,second}
   cp tests/systemd/guest.sh tests/systemd/qmp.py "$scratch/files"
-  cp "$1"/qemon_*.deb "$scratch/files/first"
+  cp "$1"/qemon_*.deb "$1"/qemon-usdt_*.deb "$scratch/files/first"
   cp "$1"/next/qemon_*.deb "$scratch/files/second"
+  local probed
+  IFS='|' read -r _ probed _ <<<"${QEMON_BACKENDS_QEMU:-}"
+  [[ -z $probed ]] || strip -o "$scratch/files/qemu-probed" "$probed"
   sh tests/tools/build-guest.sh tests/guest/demo.S "$scratch/files/disk.img"
   tar -cf "$scratch/test.tar" -C "$scratch/files" .
   truncate -s %1M "$scratch/test.tar"

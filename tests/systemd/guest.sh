@@ -302,6 +302,87 @@ is_started_by_its_sockets() {
   until_true 60 "web is attached" is_attached web
 }
 
+# ---- Trace backends that take more rights than the service has
+
+# A VM that is called probed, of the user $1. Its QEMU has more trace backends than Debian's.
+starts_probed_vm() {
+  mkdir -p /run/systemd/system/vm@probed.service.d
+  cat >/run/systemd/system/vm@probed.service.d/qemu.conf <<END
+[Service]
+User=$1
+ExecStart=
+ExecStart=/opt/test/qemu-probed -L /usr/share/seabios -L /usr/share/qemu -name probed -accel tcg -display none -nodefaults -drive file=/var/lib/probed.img,if=virtio,format=raw -m 32 -qmp unix:/run/vms/probed.qmp,server=on,wait=off
+END
+  echo >/run/vm-probed
+  install -o vmuser -m 600 disk.img /var/lib/probed.img
+  systemctl daemon-reload
+  systemctl start vm@probed
+  until_true 120 "probed is attached" is_attached probed
+}
+stops_probed_vm() {
+  systemctl stop vm@probed
+  rm -rf /run/systemd/system/vm@probed.service.d /run/vms/probed.qmp
+  systemctl daemon-reload
+}
+
+# follows_probed BACKEND: the events of its disk are counted.
+follows_probed() {
+  qemon event on 'virtio_blk_handle_*' --vm probed --for 10m
+  same "backend" "$1" "$(qemon --output json status | python3 -c '
+import json, sys
+print(next(vm["trace"]["backend"] for vm in json.load(sys.stdin)["vms"] if vm["name"] == "probed"))')"
+  until_true 60 "events of probed are counted" probed_is_counted
+  qemon event off 'virtio_blk_handle_*' --vm probed
+}
+probed_is_counted() { metrics | grep -E '^qemu_trace_events_total\{vm="probed",event="virtio_blk_handle_(read|write)"\} [1-9]' >/dev/null; }
+
+# with_drop_in FILE UNIT...: as docs/sources.md says; without_drop_ins ends that.
+with_drop_in() {
+  local file=$1 unit
+  shift
+  for unit; do
+    install -D -m 644 "$file" "/etc/systemd/system/$unit.service.d/$(basename "$file")"
+  done
+  restarts
+}
+without_drop_ins() {
+  rm -rf /etc/systemd/system/qemond.service.d /etc/systemd/system/qemond-restore.service.d
+  restarts
+}
+restarts() {
+  systemctl daemon-reload
+  systemctl restart qemond.service
+  until_true 60 "web is attached" is_attached web
+}
+
+attaches_to_probes() {
+  starts_probed_vm vmuser
+  local refused
+  refused=$(qemon event on 'virtio_blk_handle_*' --vm probed 2>&1) && fail "it works without the package"
+  [[ $refused == *"install the package qemon-usdt"* ]] || fail "without the package: $refused"
+  apt-get -qq -y install ./first/qemon-usdt_*.deb >/tmp/usdt.log 2>&1 || fail "$(tail -n 5 /tmp/usdt.log)"
+  refused=$(qemon event on 'virtio_blk_handle_*' --vm probed 2>&1) && fail "it works without the drop-in"
+  [[ $refused == *CAP_* && $refused == *"systemctl edit qemond"* ]] || fail "without the drop-in: $refused"
+  with_drop_in /usr/share/doc/qemon-usdt/examples/usdt.conf qemond
+  until_true 60 "probed is attached" is_attached probed
+  follows_probed usdt
+  apt-get -qq -y purge qemon-usdt >/tmp/usdt.log 2>&1 || fail "$(tail -n 5 /tmp/usdt.log)"
+  stops_probed_vm
+  without_drop_ins
+}
+
+# Only root may write to the kernel's trace.
+follows_ftrace() {
+  sed -i 's/^QEMOND_OPTIONS=.*/QEMOND_OPTIONS="--backend probed=ftrace"/' /etc/default/qemond
+  with_drop_in /usr/share/doc/qemon/examples/ftrace.conf qemond qemond-restore
+  starts_probed_vm root
+  follows_probed ftrace
+  same "instances of the kernel's trace" '' "$(ls /sys/kernel/tracing/instances)"
+  stops_probed_vm
+  sed -i 's/^QEMOND_OPTIONS=.*/QEMOND_OPTIONS=""/' /etc/default/qemond
+  without_drop_ins
+}
+
 # ---- The end
 
 stops_with_everything_as_found() {
@@ -359,6 +440,12 @@ main() {
   check 'dead for good: qemond-restore.service puts all back' is_restored_when_dead_for_good
   check 'it starts again' starts_again
   check 'sockets of systemd start it' is_started_by_its_sockets
+  if [[ -e qemu-probed ]]; then
+    check 'USDT: the package and its drop-in are all that it takes' attaches_to_probes
+    check 'ftrace: its drop-in is all that it takes' follows_ftrace
+  else
+    tell "no QEMU with the backends dtrace and ftrace"
+  fi
   check 'systemctl stop leaves everything as found' stops_with_everything_as_found
   check 'an upgrade: the lease goes on' is_upgraded_under_a_lease
   check 'purged: nothing is left' leaves_nothing_when_purged

@@ -13,6 +13,7 @@ readonly suite=bookworm
 readonly packages=(
   systemd systemd-sysv dbus linux-image-cloud-amd64 initramfs-tools
   qemu-system-x86 python3 curl zstd procps
+  libbpf1 liblttng-ust1  # Of qemon-usdt, and of a QEMU with more trace backends.
 )
 work=
 

@@ -126,11 +126,16 @@ TEST_F(ProbeTracerTest, RecordsWholeWhatCannotBeAddedUp) {
   tracer->set(3, event);
   test::numbers_probe(6, 1, true, 0);
 
+  event.adder = probe_adders_max;
+  tracer->set(3, event);
+  test::numbers_probe(8, 1, true, 0);
+
   const auto records = read();
-  ASSERT_EQ(records.size(), 3U);
+  ASSERT_EQ(records.size(), 4U);
   EXPECT_EQ(static_cast<std::int64_t>(records[0].values[0]), -5);
   EXPECT_EQ(records[1].values[1], probe_addend_max + 1);
   EXPECT_EQ(records[2].values[0], 6U);
+  EXPECT_EQ(records[3].values[0], 8U);
   EXPECT_EQ(tracer->totals(0).records, 1U);
   EXPECT_EQ(tracer->totals(0).sums[1], probe_addend_max);
   EXPECT_EQ(tracer->totals(1).records, 0U);
