@@ -11,7 +11,7 @@
 
 namespace qemon::exporters {
 
-/// What is the same of a sum of values as the sum of it for each value.
+/// `argument * factor`: of a sum of arguments it is the sum of what it is of each.
 struct Proportion {
   std::optional<std::uint16_t> argument;  ///< Absent: each record counts `factor`.
   std::int64_t factor = 1;
