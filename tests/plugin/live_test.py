@@ -63,6 +63,13 @@ def check_work(guest):
     check("instructions of 20000 rounds more", totals[30_000] - totals[10_000], 20_000 * ROUND_INSTRUCTIONS)
 
 
+def check_translations(guest):
+    """QEMU's own count is the same as long as it has thrown nothing away."""
+    said = guest.vm.qmp("human-monitor-command", **{"command-line": "info jit"})
+    check("flushes", (guest.figures().flushes, re.search(r"TB flush count\s+(\d+)", said)[1]), (0, "0"))
+    check("translations", guest.figures().translations, int(re.search(r"(?m)^TB count\s+(\d+)", said)[1]))
+
+
 def check_metrics(stack, host, guest):
     figures = guest.figures()
 
@@ -170,6 +177,7 @@ def run(stack, build, plugin):
     host = stack.start_qemond([guest.vm], collectors={"tcg-plugin": "100ms"})
     guest.work_and_halt(1000)
     check("level", guest.figures().level, "count")
+    check_translations(guest)
     refused = subprocess.run([stack.bin_dir / "qemon", "--socket", host.control, "heatmap", "web1"], capture_output=True, text=True, check=False)
     if refused.returncode != 1 or "counts at level count: use qemon plugin level web1 blocks --for 1m, or qemon pack on tcg" not in refused.stderr:
         raise Failure(f"without blocks, qemon heatmap says {refused}")
