@@ -19,6 +19,16 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
+std::string shortened(const std::vector<std::string>& names) {
+  constexpr std::size_t told_max = 4;
+  std::string text;
+  // "and 1 more" would be as long as the name.
+  const auto told = names.size() <= told_max + 1 ? names.size() : told_max;
+  for (std::size_t i = 0; i < told; ++i) text += (i == 0 ? "" : ", ") + names[i];
+  if (told < names.size()) text += " and " + std::to_string(names.size() - told) + " more";
+  return text;
+}
+
 std::string hexadecimal(std::uint64_t number) {
   std::array<char, 16> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 namespace qemon {
 
@@ -15,6 +16,9 @@ namespace qemon {
 
 /// Without blanks at both ends.
 [[nodiscard]] std::string_view trimmed(std::string_view text);
+
+/// The first few of a list: "a, b, c, d and 12 more".
+[[nodiscard]] std::string shortened(const std::vector<std::string>& names);
 
 /// "0x7c00".
 [[nodiscard]] std::string hexadecimal(std::uint64_t number);

@@ -133,6 +133,7 @@ void print_vm(std::ostream& out, const Json& vm) {
     print_line(out, "records", records_text(trace));
   print_line(out, "budget", budget_text(object_at(vm, "budget")));
   for (const std::string& problem : texts_at(vm, "degraded")) print_line(out, "degraded", problem);
+  for (const std::string& line : texts_at(vm, "unknown")) print_line(out, "unknown", line);
 }
 
 void show_status(const Invocation&, CommandContext& context) {

@@ -216,4 +216,10 @@ std::vector<std::string> FtraceSource::problems() const {
   return lines;
 }
 
+std::vector<std::string> FtraceSource::unknown() const {
+  return {
+      "whose lines were dropped, if any were: other programs' markers are in the same trace "
+      "buffer"};
+}
+
 }  // namespace qemon::daemon

@@ -34,6 +34,7 @@ class FtraceSource final : public TraceSource {
   [[nodiscard]] std::optional<clockid_t> clock() const override;
   [[nodiscard]] std::string place() const override;
   [[nodiscard]] std::vector<std::string> problems() const override;
+  [[nodiscard]] std::vector<std::string> unknown() const override;
 
  private:
   /// Reads what fits into `room`; fewer bytes if there are no more now.

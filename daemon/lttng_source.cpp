@@ -8,27 +8,13 @@
 #include <cstring>
 #include <fstream>
 #include <utility>
+#include <vector>
+
+#include "base/text.hpp"
 
 namespace qemon::daemon {
 
 namespace asio = boost::asio;
-
-namespace {
-
-/// The first few.
-std::string some_of(const std::set<std::string>& names) {
-  constexpr std::size_t shown = 5;
-  std::string text;
-  std::size_t count = 0;
-  for (const auto& name : names) {
-    if (++count > shown) break;
-    text += (text.empty() ? "" : ", ") + name;
-  }
-  if (names.size() > shown) text += " and " + std::to_string(names.size() - shown) + " more";
-  return text;
-}
-
-}  // namespace
 
 LttngSource::LttngSource(TraceSourceOptions options)
     : options_(std::move(options)), helper_(options_.executor), decoder_(options_.events) {}
@@ -115,10 +101,15 @@ std::vector<std::string> LttngSource::problems() const {
                     "read: switch on fewer events");
   }
   if (!helper_.incomplete().empty()) {
-    lines.push_back("counted by name only, since QEMU's tracepoints lack an argument: " +
-                    some_of(helper_.incomplete()));
+    lines.push_back(
+        "counted by name only, since QEMU's tracepoints lack an argument: " +
+        shortened(std::vector(helper_.incomplete().begin(), helper_.incomplete().end())));
   }
   return lines;
+}
+
+std::vector<std::string> LttngSource::unknown() const {
+  return {"whether other sessions of LTTng record the same events"};
 }
 
 bool has_lttng(const ProcessInfo& process) {

@@ -27,6 +27,7 @@ class LttngSource final : public TraceSource {
   [[nodiscard]] std::optional<clockid_t> clock() const override { return CLOCK_MONOTONIC; }
   [[nodiscard]] std::string place() const override;
   [[nodiscard]] std::vector<std::string> problems() const override;
+  [[nodiscard]] std::vector<std::string> unknown() const override;
 
  private:
   TraceSourceOptions options_;

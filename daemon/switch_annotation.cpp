@@ -1,26 +1,16 @@
 #include "daemon/switch_annotation.hpp"
 
-#include <algorithm>
+#include "base/text.hpp"
 
 namespace qemon::daemon {
 
 namespace {
 
-constexpr std::size_t names_told_max = 4;
 // Tags are for filters. Grafana's database may have room for 500 bytes of them, and a name has up
 // to 64.
 constexpr std::size_t vms_tagged_max = 5;
 
 }  // namespace
-
-std::string shortened(const std::vector<std::string>& names) {
-  std::string text;
-  // "and 1 more" would be as long as the name.
-  const auto told = names.size() <= names_told_max + 1 ? names.size() : names_told_max;
-  for (std::size_t i = 0; i < told; ++i) text += (i == 0 ? "" : ", ") + names[i];
-  if (told < names.size()) text += " and " + std::to_string(names.size() - told) + " more";
-  return text;
-}
 
 std::string off_text(const Lease& lease) {
   return lease.pack.empty() ? "events off" : "packs off";

@@ -11,9 +11,6 @@
 
 namespace qemon::daemon {
 
-/// "a, b, c and 12 more": the first names of several.
-[[nodiscard]] std::string shortened(const std::vector<std::string>& names);
-
 /// Of a lease that ends: "events off" or "packs off", and what goes off by that: a pack's name
 /// stands for its events.
 [[nodiscard]] std::string off_text(const Lease& lease);

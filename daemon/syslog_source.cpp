@@ -173,6 +173,11 @@ std::vector<std::string> SyslogFileSource::problems() const {
   return lines;
 }
 
+std::vector<std::string> SyslogFileSource::unknown() const {
+  return {"whether a line is QEMU's own: whoever may write to the log can use its process id",
+          "what the log's daemon lost without a word"};
+}
+
 JournalSource::JournalSource(TraceSourceOptions options, std::string program)
     : SyslogSource(std::move(options)),
       program_(std::move(program)),
@@ -265,6 +270,10 @@ std::string JournalSource::place() const {
 std::vector<std::string> JournalSource::problems() const {
   if (problem_.empty()) return {};
   return {problem_};
+}
+
+std::vector<std::string> JournalSource::unknown() const {
+  return {"what journald lost without a word"};
 }
 
 }  // namespace qemon::daemon

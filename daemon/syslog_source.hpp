@@ -51,6 +51,7 @@ class SyslogFileSource final : public SyslogSource {
   [[nodiscard]] std::optional<clockid_t> clock() const override;
   [[nodiscard]] std::string place() const override { return feed_.tail().path(); }
   [[nodiscard]] std::vector<std::string> problems() const override;
+  [[nodiscard]] std::vector<std::string> unknown() const override;
 
  private:
   trace::TraceFeed feed_;
@@ -70,6 +71,7 @@ class JournalSource final : public SyslogSource {
   [[nodiscard]] std::optional<clockid_t> clock() const override { return CLOCK_REALTIME; }
   [[nodiscard]] std::string place() const override;
   [[nodiscard]] std::vector<std::string> problems() const override;
+  [[nodiscard]] std::vector<std::string> unknown() const override;
 
  private:
   [[nodiscard]] Result<void> run();

@@ -55,8 +55,10 @@ class TraceSource {
   [[nodiscard]] virtual std::optional<clockid_t> clock() const = 0;
   /// What is read, for people: "trace_pipe of the instance qemon-web1".
   [[nodiscard]] virtual std::string place() const = 0;
-  /// What is degraded and why, and what cannot be known, a line each.
+  /// What is degraded and why, a line each.
   [[nodiscard]] virtual std::vector<std::string> problems() const = 0;
+  /// What nobody can know who follows this source, a line each: "whether ...".
+  [[nodiscard]] virtual std::vector<std::string> unknown() const = 0;
 };
 
 /// What a source is made with. References outlive it.

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.hpp"
 #include "daemon/job_thread.hpp"
 #include "daemon/usdt_probes.hpp"
 #include "usdt/probe_decoder.hpp"
@@ -57,6 +58,7 @@ class UsdtSource final : public TraceSource {
   [[nodiscard]] std::optional<clockid_t> clock() const override { return CLOCK_MONOTONIC; }
   [[nodiscard]] std::string place() const override;
   [[nodiscard]] std::vector<std::string> problems() const override;
+  [[nodiscard]] std::vector<std::string> unknown() const override;
 
  private:
   struct Event {
@@ -341,16 +343,27 @@ std::string UsdtSource::place() const {
 
 std::vector<std::string> UsdtSource::problems() const {
   std::vector<std::string> lines;
+  std::vector<std::string> absent;
   for (const auto& [event, state] : events_) {
-    if (state.on && state.bare)
-      lines.push_back(options_.events.name(event) +
-                      " has an argument that libbpf cannot find, and is counted by name");
+    if (!state.on) continue;
+    const auto& name = options_.events.name(event);
+    if (state.bare)
+      lines.push_back(name + " has an argument that libbpf cannot find, and is counted by name");
+    if (state.sites == 0) absent.push_back(name);
+  }
+  if (!absent.empty()) {
+    lines.push_back("on, but QEMU's code has no probe that could make a record: " +
+                    shortened(absent));
   }
   if (const auto count = decoder_.unreadable(); count > 0) {
     lines.push_back(std::to_string(count) +
                     " records have an argument that could not be read, and are counted by name");
   }
   return lines;
+}
+
+std::vector<std::string> UsdtSource::unknown() const {
+  return {"whether others (bpftrace, SystemTap, perf) are attached to the same probes"};
 }
 
 }  // namespace

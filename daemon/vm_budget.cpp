@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "base/text.hpp"
 #include "daemon/switch_annotation.hpp"
 #include "daemon/vm.hpp"
 

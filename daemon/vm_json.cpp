@@ -132,6 +132,7 @@ json to_json(const Vm& vm) {
   const auto plugin = vm.plugin_path();
   object["plugin"] = plugin ? json(*plugin) : json(nullptr);
   object["degraded"] = vm.degraded();
+  object["unknown"] = vm.unknown();
   return object;
 }
 

@@ -3,14 +3,14 @@
 
     cmake --preset release && cmake --build build/release
     . /var/cache/qemon/test-env
-    tests/bench/backends.py [--bin build/release/bin] [--backend log|simple|lttng|...]... [--pairs 12]
+    tests/bench/backends.py [--bin build/release/bin] [--backend log|simple|usdt|lttng|...]... [--pack tcg] [--pairs 12]
 
   cost   A guest that sleeps most of the time (tests/guest/ticks.S), by turns with exec_tb on, followed by qemond, and off: what the QEMU process, qemond
          and LTTng's daemons use more, for each record.
   fresh  From the end of a disk request to the end of the first scrape that shows it, 300 requests of a guest, one after another.
 
-`log` is measured with QEMON_TEST_QEMUS's first QEMU, `simple` with its `simple` one, the others with that of QEMON_BACKENDS_QEMU. Nothing else should run on
-the machine. Exits with 0 whatever the figures are.
+`log` is measured with QEMON_TEST_QEMUS's first QEMU, `simple` with its `simple` one, `usdt` with that of QEMON_DTRACE_QEMU, the others with that of
+QEMON_BACKENDS_QEMU. With `--pack` it is that pack which has the event on, and reads it whole. Nothing else should run on the machine. Exits with 0 whatever the figures are.
 """
 import argparse
 import contextlib
@@ -34,7 +34,8 @@ SCRAPE_EVERY = 0.01  # Seconds.
 
 
 def qemu_for(backend):
-    return {"log": lambda: builds()[0], "simple": lambda: build("simple")}.get(backend, backends_build)()
+    known = {"log": lambda: builds()[0], "simple": lambda: build("simple"), "usdt": lambda: backends_build("QEMON_DTRACE_QEMU")}
+    return known.get(backend, backends_build)()
 
 
 def counted(host, event):
@@ -64,7 +65,7 @@ def with_children(pids):
         wanted |= more
 
 
-def measure_cost(stack, qemu, choice, lttng, pairs):
+def measure_cost(stack, qemu, choice, lttng, switch, pairs):
     # Blocks that do not jump to each other are all seen by exec_tb.
     vm = stack.start_vm("guest", [*qemu.options, "-d", "nochain"], qemu.binary, ROOT / "tests/guest/ticks.S", symbols=[f"WRITES={WRITES}"])
     host = stack.start_qemond([vm], options=["--budget", "unlimited", *choice, *qemu.catalog_options()])
@@ -75,7 +76,7 @@ def measure_cost(stack, qemu, choice, lttng, pairs):
         used = {}
         for on in random.sample((True, False), 2):
             if on:
-                host.qemon("event", "on", EVENT)
+                host.qemon(switch[0], "on", switch[1])
             before_records = counted(host, EVENT)
             others = with_children([host.process.pid, *daemons])
             begin = time.perf_counter()
@@ -86,7 +87,7 @@ def measure_cost(stack, qemu, choice, lttng, pairs):
             used[on] = [(last - first) / seconds for first, last in zip(before, after)]
             if on:
                 rate = (counted(host, EVENT) - before_records) / seconds
-                host.qemon("event", "off", EVENT)
+                host.qemon(switch[0], "off", switch[1])
         for who, on, off in zip(costs, used[True], used[False]):
             costs[who].append((on - off) / rate * 1e9)
     for who, each in costs.items():
@@ -115,6 +116,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=ROOT / "build/release/bin", type=pathlib.Path)
     parser.add_argument("--backend", action="append")
+    parser.add_argument("--pack", help="has the event on, of which it reads all")
     parser.add_argument("--pairs", default=12, type=int)
     options = parser.parse_args()
     backends = options.backend or ["log", "simple", "lttng"]
@@ -136,7 +138,7 @@ def main():
                     lttng.start_session_daemon()
                     lttng.start_relay()
                 choice = ["--backend", backend]
-                measure_cost(stack, qemu, choice, lttng, options.pairs)
+                measure_cost(stack, qemu, choice, lttng, ("pack", options.pack) if options.pack else ("event", EVENT), options.pairs)
                 measure_freshness(stack, qemu, choice)
         except Failure as failure:
             sys.exit(str(failure))

@@ -6,29 +6,28 @@
     tests/bench/system_logs.py [--bin build/release/bin] [--pairs 12]
 
 A guest that sleeps most of the time (tests/guest/ticks.S), by turns with an event on, followed by qemond, and off: processor time that QEMU, qemond
-and the log's daemon use more, for each record. QEMU is that of QEMON_BACKENDS_QEMU, which has both backends and writes each event to both. So for
-ftrace its syslog(3) is one that does nothing, and for syslog its trace_marker is /dev/null, whose write is in the figure. Needs root, rsyslogd and
-journald. Nothing else should run on the machine. Exits with 0 whatever the figures are.
+and the log's daemon use more, for each record; and how soon a disk request is in /metrics, as backends.py measures it. QEMU is that of
+QEMON_BACKENDS_QEMU, which has both backends and writes each event to both. So for ftrace its syslog(3) is one that does nothing, and for syslog its
+trace_marker is /dev/null, whose write is in the figure. Needs root, rsyslogd and journald. Nothing else should run on the machine. Exits with 0
+whatever the figures are.
 """
 import argparse
 import pathlib
 import random
 import re
 import statistics
-import subprocess
 import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+from backends import measure_freshness  # pylint: disable=wrong-import-position
 from qemu_builds import backends_build  # pylint: disable=wrong-import-position
 from stack import Stack  # pylint: disable=wrong-import-position
-from system_logs import Journald, Rsyslogd, enter_own_namespace  # pylint: disable=wrong-import-position
+from system_logs import Journald, Rsyslogd, enter_own_namespace, without_backends  # pylint: disable=wrong-import-position
 
 EVENT = "exec_tb"
 WRITES = 500  # 100 times a second; a block each.
-SILENT_SYSLOG = "void openlog(const char *n, int o, int f) {} void __syslog_chk(int p, int f, const char *t, ...) {}"
-MARKER = "/sys/kernel/tracing/trace_marker"
 
 
 def counted(host):
@@ -59,38 +58,21 @@ def measure(stack, host, vm, daemons, pairs):
     return costs, rate
 
 
-def run(options, build, label, backend, start_daemon, silence):
+def run(options, build, label, backend, start_daemon, silent):
     with Stack(options.bin.resolve()) as stack:
         daemon = start_daemon(stack)
-        environment = silence(stack)
         # Blocks that do not jump to each other are all seen by exec_tb.
-        vm = stack.start_vm("guest", [*build.options, "-d", "nochain"], with_environment(stack, build, environment), ROOT / "tests/guest/ticks.S",
-                            symbols=[f"WRITES={WRITES}"])
-        host = stack.start_qemond([vm], options=["--budget", "unlimited", "--backend", backend(daemon), *build.catalog_options()])
+        qemu = build._replace(binary=without_backends(stack, build.binary, {silent}))
+        choice = ["--backend", backend(daemon)]
+        vm = stack.start_vm("guest", [*qemu.options, "-d", "nochain"], qemu.binary, ROOT / "tests/guest/ticks.S", symbols=[f"WRITES={WRITES}"])
+        host = stack.start_qemond([vm], options=["--budget", "unlimited", *choice, *qemu.catalog_options()])
         host.qemon("event", "on", "runstate_set", "--for", "forever")  # Everything stays as it is made for the first event.
         costs, rate = measure(stack, host, vm, [daemon.process] if daemon else [], options.pairs)
         shares = ", ".join(f"{who} {statistics.mean(each):.0f} (+-{statistics.stdev(each) / len(each) ** 0.5:.0f})" for who, each in costs.items())
         print(f"{label}: ns a record: {shares}; {rate:.0f} records/s", flush=True)
         stack.end(host.process)
-
-
-def with_environment(stack, build, environment):
-    """A program that runs QEMU with it."""
-    wrapper = stack.folder / "qemu"
-    wrapper.write_text(f'#!/bin/sh\n{environment} exec {build.binary} "$@"\n', encoding="utf-8")
-    wrapper.chmod(0o700)
-    return wrapper
-
-
-def without_syslog(stack):
-    library = stack.folder / "silent.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-w", "-x", "c", "-", "-o", library], input=SILENT_SYSLOG, text=True, check=True)
-    return f"LD_PRELOAD={library}"
-
-
-def without_marker(_):
-    subprocess.run(["mount", "--bind", "/dev/null", MARKER], check=True)
-    return ""
+        vm.kill()
+        measure_freshness(stack, qemu, choice)
 
 
 def main():
@@ -104,10 +86,10 @@ def main():
     refused = enter_own_namespace()
     if refused:
         sys.exit(refused)
-    run(options, build, "ftrace", lambda _: "ftrace", lambda _: None, without_syslog)
+    run(options, build, "ftrace", lambda _: "ftrace", lambda _: None, "syslog")
     run(options, build, "syslog, rsyslogd's file", lambda daemon: f"syslog:{daemon.files['rfc3339']}",
-        lambda stack: Rsyslogd(stack, formats=["rfc3339"]), without_marker)
-    run(options, build, "syslog, journal", lambda _: "syslog", Journald, lambda _: "")
+        lambda stack: Rsyslogd(stack, formats=["rfc3339"]), "ftrace")
+    run(options, build, "syslog, journal", lambda _: "syslog", Journald, "ftrace")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ constexpr const char* two_vms =
  "budget":{"records":50000.0,"bytes":67108864.0,"drops":null,"lag_seconds":5.0,"grace_seconds":5.0,
   "rates":{"records":1234.4,"bytes":99.0,"drops":0.0},"tripped":[]},
  "leases":1,"events":{"known":4246,"on":3,"held":2},
- "degraded":["no timestamps in the log: start QEMU with -msg timestamp=on for latencies"]},
+ "degraded":["no timestamps in the log: start QEMU with -msg timestamp=on for latencies"],
+ "unknown":["whether others are attached to the same probes"]},
 {"name":"arm","address":"tcp:127.0.0.1:4444","state":"unreachable","reason":"Connection refused",
   "released_for_seconds":null,
  "qemu_version":"","package":"","run_state":"","guest_name":"","uuid":"",
@@ -61,6 +62,7 @@ TEST(Status, ShowsTheDaemonAndEachVm) {
       "  budget    50000 records/s, 64.0 MiB/s, 5.0 s of lag; more for 5.0 s switches events off; "
       "now 1234 records/s\n"
       "  degraded  no timestamps in the log: start QEMU with -msg timestamp=on for latencies\n"
+      "  unknown   whether others are attached to the same probes\n"
       "\n"
       "arm: unreachable: Connection refused\n"
       "  address   tcp:127.0.0.1:4444\n");

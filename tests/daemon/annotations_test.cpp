@@ -18,12 +18,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-TEST(SwitchAnnotation, TellsTheFirstNames) {
-  EXPECT_EQ(shortened({"a"}), "a");
-  EXPECT_EQ(shortened({"a", "b", "c", "d", "e"}), "a, b, c, d, e");
-  EXPECT_EQ(shortened({"a", "b", "c", "d", "e", "f"}), "a, b, c, d and 2 more");
-}
-
 TEST(SwitchAnnotation, IsOneForOneAction) {
   SwitchAnnotation one("events on");
   one.add("web1", {"a", "b"});

@@ -85,6 +85,7 @@ def execution_logs(test):
     test.expect(host, 'qemu_exec_log_page_total{vm="blocks",page="0x401000"}', executed)
     test.expect(host, 'qemu_exec_log_register_dumps_total{vm="dumps"}', dumps)
     check("what it is", (test.vm(host, "blocks")["trace"]["backend"], test.vm(host, "blocks")["trace"]["how"]), ("exec-log", "as its beginning shows"))
+    check("what cannot be known", test.vm(host, "blocks")["unknown"], ["when a block was entered: the log has no times"])
     map_of_vm = json.loads(host.qemon("-o", "json", "heatmap", "--vm", "blocks"))
     check("samples of the heat map", map_of_vm["samples"], executed)
     # Another program writes the same file anew: what it does comes on top. Not the same one, whose log may be the same to the last byte
@@ -155,6 +156,7 @@ def plugin_figures(test):
     test.expect(host, 'qemu_tcg_instructions_total{vm="counted",vcpu="0"}', 3 + 12 * ROUNDS + 3)
     test.expect(host, 'qemu_tcg_memory_accesses_total{vm="counted",vcpu="0",operation="load",size="4",target="ram"}', ROUNDS)
     check("the plugin in qemon status", test.vm(host, "counted")["plugin"], str(path))
+    check("what cannot be known", test.vm(host, "counted")["unknown"], ["when what the plugin counts happened: it has no times"])
     check("blocks", f"{LOOP}" in host.qemon("plugin", "show", "counted"), True)
 
 

@@ -98,6 +98,7 @@ def counts_exactly(stack, host, workers, lttng):
     check("events of the session", lttng.enabled(session), sorted(f"qemu:{event}" for event in (READ, WRITE, COMPLETE)))
     trace = status_of(host, "web1")["trace"]
     check("what qemon status says", (trace["backend"], trace["destination"], trace["drops_counted"]), ("lttng", "host", True))
+    check("what cannot be known", status_of(host, "web1")["unknown"], ["whether other sessions of LTTng record the same events"])
 
     first.work(read=200, write=100, read_eight_sectors=50)
     second.work(read=500)  # Of another VM with the same user, which writes nothing to this session.

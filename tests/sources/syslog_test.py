@@ -54,6 +54,8 @@ def check_files(stack, build, workers):
             check_latencies(stack, host, workers[0].name, 400)
         if "trace     syslog" not in status or str(path) not in status:
             raise Failure(f"{path} is not in what qemon status says: {status}")
+        if "unknown   whether a line is QEMU's own" not in status:
+            raise Failure(f"qemon status does not say what a file cannot tell: {status}")
         # What was written until now is read before the events of ours go off; and nobody rotates behind our back.
         work = Work(stack, host, workers[0])
         path.rename(path.with_suffix(".1"))
@@ -127,8 +129,9 @@ def check_journal(stack, build, workers):
     journald = Journald(stack)
     host = check_two(stack, build, "syslog", workers)
     check_latencies(stack, host, workers[0].name, 400)
-    if "the journal, by journalctl" not in host.qemon("status"):
-        raise Failure("qemon status does not name the journal")
+    status = host.qemon("status")
+    if "the journal, by journalctl" not in status or "unknown   what journald lost" not in status:
+        raise Failure(f"qemon status does not name the journal, and what it cannot tell: {status}")
     # A journalctl that ends is started again where it was.
     work = Work(stack, host, workers[0])
     readers = journalctl_runs(host)

@@ -46,6 +46,30 @@ def enter_own_namespace():
     os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "sh", "-c", SETUP, "sh", *command])
 
 
+# What a QEMU with several backends is to do without: a syslog(3) that does nothing, and /dev/null in the place of the kernel's trace_marker.
+_SILENT = {
+    "syslog": "void openlog(const char *name, int option, int facility) {}\n"
+              "void __syslog_chk(int priority, int flag, const char *format, ...) {}\n",
+    "ftrace": "#include <string.h>\n#include <sys/syscall.h>\nlong syscall(long, ...);\n"
+              "int open64(const char *path, int flags, unsigned mode) {\n"
+              "  return syscall(SYS_openat, -100, strstr(path, \"/trace_marker\") ? \"/dev/null\" : path, flags, mode);\n"
+              "}\n"
+              "int open(const char *path, int flags, unsigned mode) { return open64(path, flags, mode); }\n",
+}
+
+
+def without_backends(stack, binary, backends):
+    """A program that runs QEMU without some of its backends, "ftrace" and "syslog", each of which would write whatever is on for another one."""
+    if not backends:
+        return binary
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="silent.", dir=stack.folder))
+    code, wrapper = "".join(_SILENT[backend] for backend in backends), folder / "qemu"
+    subprocess.run(["cc", "-shared", "-fPIC", "-w", "-x", "c", "-", "-o", folder / "silent.so"], input=code, text=True, check=True)
+    wrapper.write_text(f'#!/bin/sh\nLD_PRELOAD={folder}/silent.so exec {binary} "$@"\n', encoding="utf-8")
+    wrapper.chmod(0o700)
+    return wrapper
+
+
 def find_rsyslogd():
     return shutil.which("rsyslogd") or shutil.which("rsyslogd", path="/usr/sbin")
 

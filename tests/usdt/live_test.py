@@ -51,6 +51,14 @@ def dropped(host):
     return samples(host, "qemu_trace_dropped_events_total").get("", 0)
 
 
+def status(host):
+    return json.loads(host.qemon("--output", "json", "status"))["vms"][0]
+
+
+def degraded(host):
+    return status(host)["degraded"]
+
+
 def settled(stack, host, event, at_least):
     stack.wait_for(lambda: counts(host).get(event, 0) >= at_least, PATIENCE, f"{at_least} records of {event}")
 
@@ -217,8 +225,9 @@ def run(stack, build_of_probes, simple):
     (packs / "sums.yaml").write_text(SUMS, encoding="ascii")
     host = stack.start_qemond([worker.vm], options=[*build_of_probes.catalog_options(), "--budget", "unlimited", "--pack-dir", packs])
     host.qemon("pack", "on", "virtio-blk")
-    trace = json.loads(host.qemon("--output", "json", "status"))["vms"][0]["trace"]
-    check("backend", (trace["backend"], trace["drops_counted"]), ("usdt", True))
+    vm = status(host)
+    check("backend", (vm["trace"]["backend"], vm["trace"]["drops_counted"]), ("usdt", True))
+    check("what cannot be known", vm["unknown"], ["whether others (bpftrace, SystemTap, perf) are attached to the same probes"])
     check_known_work(stack, host, worker, {"read": 300, "write": 100, "read_eight_sectors": 50})
     # An event that nobody reads whole is only counted, and in no other way.
     host.qemon("event", "on", "virtio_queue_notify")
@@ -227,6 +236,11 @@ def run(stack, build_of_probes, simple):
     settled(stack, host, "virtio_queue_notify", notified + 200)
     check("notifications", counts(host)["virtio_queue_notify"] - notified, 200)
     host.qemon("event", "off", "virtio_queue_notify")
+    # One that QEMU lists, of which its program has no probe, since only QEMUs in user mode have such code.
+    host.qemon("event", "on", "guest_user_syscall")
+    check("what is degraded", degraded(host), ["on, but QEMU's code has no probe that could make a record: guest_user_syscall"])
+    host.qemon("event", "off", "guest_user_syscall")
+    check("what is degraded", degraded(host), [])
     check_sums(stack, host, worker)
     check_put_back(stack, host, worker, witnesses)
     check_sampling(stack, host, worker)
