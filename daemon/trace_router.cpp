@@ -395,11 +395,4 @@ std::vector<std::string> TraceRouter::problems() const {
   return lines;
 }
 
-std::vector<std::string> TraceRouter::unknown() const {
-  if (source_) return source_->unknown();
-  if (!following()) return {};
-  if (backend() == "exec-log") return {"when a block was entered: the log has no times"};
-  return {};
-}
-
 }  // namespace qemon::daemon

@@ -145,6 +145,13 @@ asio::awaitable<void> TraceRouter::follow_only(std::vector<trace::EventIndex> on
   }
 }
 
+std::vector<std::string> TraceRouter::unknown() const {
+  if (source_) return source_->unknown();
+  if (!following()) return {};
+  if (backend() == "exec-log") return {"when a block was entered: the log has no times"};
+  return {};
+}
+
 asio::awaitable<void> TraceRouter::end(std::span<char> buffer) {
   if (source_) {
     co_await stop_source(buffer);

@@ -139,6 +139,16 @@ class Machines:
         return rests
 
 
+    def wait_for_polls(self, since):
+        """Until Prometheus has seen that each collector was polled after that: on a busy machine polls are farther apart."""
+        newest = f'qemond_collector_last_success_timestamp_seconds{{collector=~"{"|".join(COLLECTORS)}"}}'
+
+        def polled():
+            times = self.prometheus.query(newest)
+            return len(times) >= len(self.all) and all(one.value > since for one in times)
+        self.stack.wait_for(polled, PATIENCE, "every collector to be polled")
+
+
 def group_has_pressure():
     groups = pathlib.Path("/proc/self/cgroup").read_text("ascii")
     found = re.search(r"^0::/(.+)$", groups, re.MULTILINE)
@@ -274,6 +284,7 @@ def main(bin_dir, verbose):
         wait_until(stack, time.time() + 12)
         ways = {one.uid: choices(one, asker) for one in generate.DASHBOARDS}
         machines.drop_records()
+        machines.prometheus.wait_for_series(f"min_over_time(up[{RATE_WINDOW + 2}s]) == 1", at_least=3)
         now = time.time()
 
         def ask(moment, end):
@@ -284,8 +295,9 @@ def main(bin_dir, verbose):
         ask("before", now - 5)
         ask("later", now)
         machines.stop()
-        # The last poll, the last scrape, and a window of a rate without either.
-        stopped = time.time() + RATE_WINDOW + 4 * SCRAPE
+        machines.wait_for_polls(time.time())
+        # The last scrape, and a window of a rate without any.
+        stopped = time.time() + RATE_WINDOW + 2 * SCRAPE
         wait_until(stack, stopped + 3)
         ask("stopped", stopped)
         ask("still", stopped + 3)

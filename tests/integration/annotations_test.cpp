@@ -98,8 +98,9 @@ TEST_P(AnnotationsOn, TellOfSwitchesAndMarks) {
   EXPECT_THAT(daemon.qemon({"mark", "--list"}).out,
               AllOf(HasSubstr("run-7  cache dropped\n"), HasSubstr("lunch\n")));
 
+  // Grafana has the last one before qemond has its answer.
+  EXPECT_TRUE(wait_until([&] { return daemon.scrape().get("qemond_annotations_pending") == 0; }));
   EXPECT_EQ(daemon.scrape().get(series("qemond_annotations_total", {{"outcome", "written"}})), 6);
-  EXPECT_EQ(daemon.scrape().get("qemond_annotations_pending"), 0);
 }
 
 TEST_P(AnnotationsOn, TellOfLeasesThatEnd) {

@@ -332,23 +332,26 @@ TEST_F(FailingMonitors, OfAllKindsAtOnceDelayNobody) {
 
   std::size_t looks = 0;
   Seconds longest_status{0};
-  const auto all_seen = wait_until([&] {
-    ++looks;
-    const auto metrics = scrape(daemon);
-    const auto begin = std::chrono::steady_clock::now();
-    auto lines = headlines(daemon);
-    longest_status = std::max(longest_status, Seconds(std::chrono::steady_clock::now() - begin));
-    for (const auto& vm : well)
-      EXPECT_EQ(metrics.get(series("qemu_up", {{"vm", vm}})), 1) << vm << " at look " << looks;
-    for (auto& vm : failing) {
-      if (lines.contains(vm.name) && contains_any(lines[vm.name], vm.way->says))
-        vm.seen = lines[vm.name];
-      vm.was_down |= metrics.get(series("qemu_up", {{"vm", vm.name}})) == 0;
-    }
-    return std::all_of(failing.begin(), failing.end(), [](const Failing& vm) {
-      return vm.way->says.empty() || (vm.was_down && (!vm.seen.empty() || !vm.way->stays_down));
-    });
-  });
+  const auto all_seen = wait_until(
+      [&] {
+        ++looks;
+        const auto metrics = scrape(daemon);
+        const auto begin = std::chrono::steady_clock::now();
+        auto lines = headlines(daemon);
+        longest_status =
+            std::max(longest_status, Seconds(std::chrono::steady_clock::now() - begin));
+        for (const auto& vm : well)
+          EXPECT_EQ(metrics.get(series("qemu_up", {{"vm", vm}})), 1) << vm << " at look " << looks;
+        for (auto& vm : failing) {
+          if (lines.contains(vm.name) && contains_any(lines[vm.name], vm.way->says))
+            vm.seen = lines[vm.name];
+          vm.was_down |= metrics.get(series("qemu_up", {{"vm", vm.name}})) == 0;
+        }
+        return std::all_of(failing.begin(), failing.end(), [](const Failing& vm) {
+          return vm.way->says.empty() || (vm.was_down && (!vm.seen.empty() || !vm.way->stays_down));
+        });
+      },
+      4 * default_deadline);
 
   // A VM whose session ends at a poll is attached again at once, and its reason seldom seen; it is
   // in the log.

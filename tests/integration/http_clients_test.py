@@ -240,7 +240,7 @@ BYSTANDER = """
 import http.client, json, select, subprocess, sys
 qemon, control, listen = sys.argv[1:]
 counts = {"scrapes": 0, "commands": 0, "failed": []}
-while not select.select([sys.stdin], [], [], 0)[0]:
+while not select.select([sys.stdin], [], [], 0)[0] or not (counts["commands"] or counts["failed"]):
     connection = http.client.HTTPConnection(listen, timeout=60)
     connection.request("GET", "/metrics")
     answer = connection.getresponse()

@@ -118,7 +118,7 @@ TEST_P(Lifecycle, LendsTheMonitorAndTracesMeanwhile) {
   ASSERT_TRUE(daemon.wait_attached("vm"));
   daemon.events_on({read_event});
 
-  const Finished released = daemon.qemon({"vm", "release", "vm", "--for", "6s"});
+  const Finished released = daemon.qemon({"vm", "release", "vm", "--for", "10m"});
   ASSERT_EQ(released.status, ExitStatus{}) << released.err;
   {
     Monitor borrowed(vm.socket());
@@ -131,6 +131,8 @@ TEST_P(Lifecycle, LendsTheMonitorAndTracesMeanwhile) {
     EXPECT_TRUE(daemon.wait_counted("vm", read_event, 12));
     EXPECT_TRUE(vm.monitor().event_enabled(read_event));
   }
+  const Finished over = daemon.qemon({"vm", "release", "vm", "--for", "1ms"});
+  ASSERT_EQ(over.status, ExitStatus{}) << over.err;
 
   ASSERT_TRUE(daemon.wait_attached("vm"));
   vm.guest().read(1);

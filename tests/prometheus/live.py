@@ -109,7 +109,7 @@ class Live:
 
     def figures_are_true(self):
         """Rates and means of the rules lie between what QEMU's own counters allow for the same window."""
-        longest = max(SECONDS.values()) + DELAY + 2
+        longest = max(SECONDS.values()) + DELAY + 10  # What is evaluated late is of a window that began earlier.
         self.stack.wait_for(lambda: time.time() > self.running_since + longest, longest + PATIENCE, "a whole window of load")
         checked = 0
         for vm, witness in zip(self.vms, self.witnesses):
@@ -156,12 +156,15 @@ class Live:
         print(f"         {vm.name} {operation:5} {rule:50} {value * 1e6:7.0f} us   QEMU: {means[1] * 1e6:7.0f} us")
 
     def totals_are_exact(self):
-        """With the guests stopped, Prometheus has what QEMU has, to the byte: all of it by the collector, and since the packs are on by them."""
+        """With the guests stopped, Prometheus has what QEMU has, to the byte: all of it by the collector, and since the packs are on by them. Only
+        if QEMU's own writer of traces got no processor for so long that QEMU dropped records, and says so, may the packs have less."""
         for vm, witness in zip(self.vms, self.witnesses):
             witness.stop()
             vm.qmp("stop")
         for vm, before in zip(self.vms, self.at_first):
             after = vm.block_statistics()
+            labels = f'{{instance="{self.instance[vm.name]}",vm="{vm.name}"}}'
+            drops = sum(sample.value for sample in self.first.query("qemu_trace_dropped_events_total" + labels))
             for operation, short in (("read", "rd"), ("write", "wr")):
                 labels = f'{{instance="{self.instance[vm.name]}",vm="{vm.name}",operation="{operation}"}}'
                 for metric, wanted in (("qemu_blockdev_bytes_total", after[f"{short}_bytes"]),
@@ -169,9 +172,12 @@ class Live:
                                        ("qemu_virtio_blk_bytes_total", after[f"{short}_bytes"] - before[f"{short}_bytes"]),
                                        ("qemu_virtio_blk_request_duration_seconds_count", after[f"{short}_operations"] - before[f"{short}_operations"]),
                                        ("qemu_block_bytes_total", after[f"{short}_bytes"] - before[f"{short}_bytes"])):
-                    self.stack.wait_for(lambda: [sample.value for sample in self.first.query(metric + labels)] == [wanted], PATIENCE,
-                                        f"{metric}{labels} to be {wanted}")
-            say(f"{vm.name}: {after['rd_bytes']} bytes read and {after['wr_bytes']} written, and Prometheus has the same, by collector and packs")
+                    def as_wanted():
+                        found = [sample.value for sample in self.first.query(metric + labels)]
+                        return found == [wanted] or (drops and "blockdev" not in metric and len(found) == 1 and found[0] < wanted)
+                    self.stack.wait_for(as_wanted, PATIENCE, f"{metric}{labels} to be {wanted}")
+            say(f"{vm.name}: {after['rd_bytes']} bytes read and {after['wr_bytes']} written, and Prometheus has the same, by collector and packs" +
+                (f", but for {drops:g} records that QEMU dropped" if drops else ""))
 
     # ---- Many hosts
 
@@ -197,7 +203,8 @@ class Live:
     def nothing_is_wrong_yet(self):
         for alert in ("QemondDown", "QemuVmUnreachable", "QemondTraceFileSystemFull", "QemondTraceSpaceLow", "QemuTraceEventsDropped",
                       "QemuTraceIncomplete", "QemondBudgetTripped", "QemuBlockOperationsFailed", "QemondCollectorFailing", "QemuInterruptStorm"):
-            check(not self.first.alerts(alert), f"{alert} although nothing is wrong: {self.first.alerts(alert)}")
+            # A scrape that a busy machine let time out is a reason, but goes by.
+            self.stack.wait_for(lambda alert=alert: not self.first.alerts(alert), PATIENCE, f"no {alert}, since nothing is wrong")
 
     def fires(self, name, meanwhile=lambda: None, **labels):
         def firing():

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <future>
 #include <set>
 
 #include "tests/qmp/client_fixture.hpp"
@@ -132,11 +133,13 @@ TEST_F(ClientTest, ACommandTimesOutAndItsLateReplyIsDropped) {
 }
 
 TEST_F(ClientTest, ACommandThatWaitedInVainIsNeverSent) {
-  start([](Peer& peer) {
+  std::promise<void> gave_up;
+  start([&](Peer& peer) {
     peer.handshake();
     std::vector<json> stuck;
     for (int i = 0; i < 8; ++i) stuck.push_back(peer.read());
-    EXPECT_TRUE(peer.nothing_to_read(100ms));
+    gave_up.get_future().wait();
+    EXPECT_TRUE(peer.nothing_to_read(10ms));
     for (const json& command : stuck) peer.reply(command, 1);
     const json next = peer.read();
     EXPECT_EQ(next.at("execute"), "query-name");
@@ -146,6 +149,7 @@ TEST_F(ClientTest, ACommandThatWaitedInVainIsNeverSent) {
   for (int i = 0; i < 8; ++i) spawn_execute("query-jobs");
 
   const auto withdrawn = execute("query-kvm", nullptr, 20ms);
+  gave_up.set_value();
   const auto afterwards = execute("query-name");
 
   ASSERT_FALSE(withdrawn);
@@ -180,12 +184,15 @@ TEST_F(ClientTest, APeerWithoutGreetingIsBusy) {
 }
 
 TEST_F(ClientTest, APeerThatGreetsAndIsStuckIsNotCalledBusy) {
+  std::promise<void> greeted;
   connect_to(
-      [](Peer& peer) {
+      [&](Peer& peer) {
         peer.greet();
+        greeted.set_value();
         peer.wait_for_client_to_leave();
       },
       50ms);
+  greeted.get_future().wait();
 
   const auto greeting = handshake();
 

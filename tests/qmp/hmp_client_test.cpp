@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "qmp/identity.hpp"
 #include "qmp/trace_commands.hpp"
 #include "tests/qmp/client_fixture.hpp"
@@ -112,12 +114,15 @@ TEST_F(HmpClientTest, AMonitorThatDoesNotGreetIsBusy) {
 TEST_F(HmpClientTest, AMonitorThatDoesNotAnswerIsNoticed) {
   for (const std::string_view half :
        {hmp_greeting.substr(0, hmp_greeting.size() - 3), hmp_greeting}) {
+    std::promise<void> greeted;
     connect_human(
-        [half](Peer& peer) {
+        [&, half](Peer& peer) {
           peer.write(half);
+          greeted.set_value();
           peer.wait_for_client_to_leave();
         },
         50ms);
+    greeted.get_future().wait();
 
     const auto greeting = handshake();
 

@@ -100,7 +100,7 @@ class Process:
         text = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return f"{self.name} said: " + ("\n  ".join(text[-lines:]) or "nothing")
 
-    def stop(self, how=signal.SIGTERM, seconds=15):
+    def stop(self, how=signal.SIGTERM, seconds=PATIENCE):
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGCONT)  # One that a test has stopped would not hear us.
             self.child.send_signal(how)
