@@ -1,4 +1,5 @@
-// Taking text that a program or the kernel printed apart, from the front; and numbers as text.
+// Taking text that a program or the kernel printed apart, from the front; numbers and lists as
+// text.
 #pragma once
 
 #include <charconv>

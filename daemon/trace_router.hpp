@@ -135,7 +135,7 @@ class TraceRouter {
   [[nodiscard]] trace::FeedTotals totals() const;
   /// What is degraded and why, a line each.
   [[nodiscard]] std::vector<std::string> problems() const;
-  /// What cannot be known by way of what is followed, a line each.
+  /// What cannot be known by way of what is followed, an indirect question each.
   [[nodiscard]] std::vector<std::string> unknown() const;
   /// Whether the log's lines have times: as seen, else as concluded from the command line; absent
   /// if neither can tell.

@@ -57,7 +57,7 @@ class TraceSource {
   [[nodiscard]] virtual std::string place() const = 0;
   /// What is degraded and why, a line each.
   [[nodiscard]] virtual std::vector<std::string> problems() const = 0;
-  /// What nobody can know who follows this source, a line each: "whether ...".
+  /// What nobody can know who follows this source, an indirect question each.
   [[nodiscard]] virtual std::vector<std::string> unknown() const = 0;
 };
 

@@ -69,6 +69,7 @@ class UsdtSource final : public TraceSource {
     std::size_t sites = 0;                  // That it is attached to while it is on.
     bool whole = false;                     // Attached to all of them.
     bool bare = false;                      // Its arguments are where libbpf cannot find them.
+    bool absent = false;                    // QEMU's code had no probe of it when it went on.
   };
   /// One of the kernel's adders. A program that runs just now may still use it when its event is
   /// summed in another way or no more, so it never becomes another event's.
@@ -182,9 +183,10 @@ asio::awaitable<Result<void>> UsdtSource::attach(trace::EventIndex event) {
       if (auto found = co_await find_files(); !found) co_return found;
       places = places_of(options_.events.name(event));
     }
-    // It cannot occur.
-    if (places.files.empty()) co_return Result<void>();
   }
+  events_[event].absent = places.files.empty();
+  // It cannot occur.
+  if (places.files.empty()) co_return Result<void>();
   if (sites_ + places.sites > sites_max)
     co_return Error{"its probes and those of the events that are on are more than " +
                     std::to_string(sites_max) + " places in QEMU's code: choose fewer events"};
@@ -349,10 +351,10 @@ std::vector<std::string> UsdtSource::problems() const {
     const auto& name = options_.events.name(event);
     if (state.bare)
       lines.push_back(name + " has an argument that libbpf cannot find, and is counted by name");
-    if (state.sites == 0) absent.push_back(name);
+    if (state.absent) absent.push_back(name);
   }
   if (!absent.empty()) {
-    lines.push_back("on, but QEMU's code has no probe that could make a record: " +
+    lines.push_back("on, but QEMU's code had no probe of them when they went on: " +
                     shortened(absent));
   }
   if (const auto count = decoder_.unreadable(); count > 0) {

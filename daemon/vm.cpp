@@ -310,7 +310,8 @@ std::vector<std::string> Vm::degraded() const {
 std::vector<std::string> Vm::unknown() const {
   std::vector<std::string> lines;
   if (router_) lines = router_->unknown();
-  if (config_.file && router_ && router_->following() && router_->backend() != "exec-log")
+  if (config_.file && is_up() && router_ && router_->following() &&
+      router_->backend() != "exec-log")
     lines.emplace_back("which events are on, but for those that records have come of");
   if (plugin_path()) lines.emplace_back("when what the plugin counts happened: it has no times");
   return lines;

@@ -215,7 +215,7 @@ class Vm {
   [[nodiscard]] std::optional<bool> trace_file_system_full() const;
   /// What is degraded and why, a line each.
   [[nodiscard]] std::vector<std::string> degraded() const;
-  /// What cannot be known by way of what is followed, a line each: "whether ...".
+  /// What cannot be known by way of what is followed, an indirect question each.
   [[nodiscard]] std::vector<std::string> unknown() const;
   /// Events that match `pattern` (all if it is empty), by name.
   [[nodiscard]] std::vector<EventRow> list_events(const std::string& pattern,

@@ -5,7 +5,7 @@
 #include <ctime>
 
 #include "base/text.hpp"
-#include "daemon/switch_annotation.hpp"
+#include "daemon/annotation.hpp"
 #include "daemon/vm.hpp"
 
 namespace qemon::daemon {

@@ -138,14 +138,14 @@ class Machines:
             self.counted.qmp("stop")
         return rests
 
-
     def wait_for_polls(self, since):
         """Until Prometheus has seen that each collector was polled after that: on a busy machine polls are farther apart."""
         newest = f'qemond_collector_last_success_timestamp_seconds{{collector=~"{"|".join(COLLECTORS)}"}}'
 
         def polled():
             times = self.prometheus.query(newest)
-            return len(times) >= len(self.all) and all(one.value > since for one in times)
+            vms = {(one.labels["instance"], one.labels["vm"]) for one in times}
+            return len(vms) == len(self.all) and all(one.value > since for one in times)
         self.stack.wait_for(polled, PATIENCE, "every collector to be polled")
 
 
@@ -284,7 +284,7 @@ def main(bin_dir, verbose):
         wait_until(stack, time.time() + 12)
         ways = {one.uid: choices(one, asker) for one in generate.DASHBOARDS}
         machines.drop_records()
-        machines.prometheus.wait_for_series(f"min_over_time(up[{RATE_WINDOW + 2}s]) == 1", at_least=3)
+        machines.prometheus.wait_for_series(f"min_over_time(up[{RATE_WINDOW + 2}s]) == 1", PATIENCE, at_least=3)
         now = time.time()
 
         def ask(moment, end):

@@ -118,6 +118,7 @@ def trace_log(test):
     def on():
         return sorted(line.split()[1] for line in host.qemon("event", "list", "--enabled").splitlines()[1:])
     wait_for(lambda: on() == ["target_mmap", "translate_block"], PATIENCE, "the events to be on that were seen")
+    check("what cannot be known", test.vm(host, "user")["unknown"], ["which events are on, but for those that records have come of"])
     check("switching on", "user: has no monitor, so its events cannot be switched" in test.refused(host, "event", "on", "translate_block"), True)
     check("lending", "user has no monitor that could be lent" in test.refused(host, "vm", "release", "user", "--for", "1s"), True)
     check("measuring", "user: has no monitor" in test.refused(host, "event", "cost", "translate_block"), True)
@@ -147,6 +148,7 @@ def process_that_ends(test):
     check("why it is not followed", test.vm(host, "endless")["reason"], f"process {child.pid} has ended, and what it wrote was read to the end")
     records = len(re.findall("(?m)^translate_block ", log.read_text(encoding="ascii")))
     check("records", test.vm(host, "endless")["trace"]["records"], records)
+    check("what cannot be known of one that has ended", test.vm(host, "endless")["unknown"], [])
 
 
 def plugin_figures(test):

@@ -138,7 +138,7 @@ TEST_F(ClientTest, ACommandThatWaitedInVainIsNeverSent) {
     peer.handshake();
     std::vector<json> stuck;
     for (int i = 0; i < 8; ++i) stuck.push_back(peer.read());
-    gave_up.get_future().wait();
+    EXPECT_EQ(gave_up.get_future().wait_for(default_deadline), std::future_status::ready);
     EXPECT_TRUE(peer.nothing_to_read(10ms));
     for (const json& command : stuck) peer.reply(command, 1);
     const json next = peer.read();
@@ -192,7 +192,7 @@ TEST_F(ClientTest, APeerThatGreetsAndIsStuckIsNotCalledBusy) {
         peer.wait_for_client_to_leave();
       },
       50ms);
-  greeted.get_future().wait();
+  ASSERT_EQ(greeted.get_future().wait_for(default_deadline), std::future_status::ready);
 
   const auto greeting = handshake();
 

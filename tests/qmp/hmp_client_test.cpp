@@ -122,7 +122,7 @@ TEST_F(HmpClientTest, AMonitorThatDoesNotAnswerIsNoticed) {
           peer.wait_for_client_to_leave();
         },
         50ms);
-    greeted.get_future().wait();
+    ASSERT_EQ(greeted.get_future().wait_for(default_deadline), std::future_status::ready);
 
     const auto greeting = handshake();
 

@@ -83,6 +83,7 @@ def check_accounted(stack, host, worker, reads):
         seen = sum(figure(host, "qemu_trace_events_total", vm=worker.name, event=event)
                    for event in ("virtio_blk_handle_read", "virtio_blk_req_complete"))
         return dropped(host, worker.name) > 0 and seen + dropped(host, worker.name) == 2 * done
+
     def soon_accounted():
         read(1)  # The daemons tell what they dropped when the next message comes.
         return wait_for(all_accounted, 5, "each event to be counted, or counted as lost")

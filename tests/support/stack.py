@@ -101,16 +101,20 @@ class Process:
         return f"{self.name} said: " + ("\n  ".join(text[-lines:]) or "nothing")
 
     def stop(self, how=signal.SIGTERM, seconds=PATIENCE):
+        """False if it had to be killed."""
+        killed = False
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGCONT)  # One that a test has stopped would not hear us.
             self.child.send_signal(how)
             try:
                 self.child.wait(seconds)
             except subprocess.TimeoutExpired:
+                killed = True
                 self.child.kill()
                 self.child.wait()
         if self.copier is not None:
             self.copier.wait()
+        return not killed
 
     def cpu_seconds(self):
         """Processor time of all its threads, as the scheduler has it."""
@@ -355,7 +359,8 @@ class Stack:
     def end(self, process, how=signal.SIGTERM):
         """Ends one of ours before the stack does. Its exit status."""
         self.processes.remove(process)
-        process.stop(how)
+        if not process.stop(how):
+            raise Failure(f"{process.name} did not end within {PATIENCE} s of signal {how}; {process.last_words()}")
         return process.child.returncode
 
     def start_prometheus(self, hosts, rules=(), name="prometheus", interval="1s", config="", options=()):
