@@ -150,7 +150,7 @@ TEST_P(SamplingOf, APackMakesItsMetricsOfWhatWasSeen) {
   ASSERT_TRUE(daemon.wait_attached("vm"));
   vm.guest().start_polling();
 
-  done(daemon.qemon({"pack", "on", "tcg", "--sample", "5ms/250ms"}));
+  done(daemon.qemon({"pack", "on", "tcg", "--sample", "5ms/100ms"}));
 
   EXPECT_TRUE(wait_until([&] {
     const auto metrics = daemon.scrape();
@@ -160,7 +160,7 @@ TEST_P(SamplingOf, APackMakesItsMetricsOfWhatWasSeen) {
         metrics
             .get(series("qemu_trace_events_estimated_total", {{"vm", "vm"}, {"event", "exec_tb"}}))
             .value_or(0);
-    return executed > 20 && estimated > 5 * executed;
+    return executed > 100 && estimated > 5 * executed;
   }));
   vm.guest().stop();
   done(daemon.qemon({"pack", "off", "tcg"}));
