@@ -354,8 +354,11 @@ std::vector<std::string> UsdtSource::problems() const {
     if (state.absent) absent.push_back(name);
   }
   if (!absent.empty()) {
-    lines.push_back("on, but QEMU's code had no probe of them when they went on: " +
-                    shortened(absent));
+    lines.push_back(
+        "on, but QEMU's code had no probe of them when they went on (if QEMU has loaded a module "
+        "of "
+        "theirs since, switch them off and on): " +
+        shortened(absent));
   }
   if (const auto count = decoder_.unreadable(); count > 0) {
     lines.push_back(std::to_string(count) +

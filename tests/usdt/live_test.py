@@ -239,7 +239,8 @@ def run(stack, build_of_probes, simple):
     host.qemon("event", "off", "virtio_queue_notify")
     # One that QEMU lists, of which its program has no probe, since only QEMUs in user mode have such code.
     host.qemon("event", "on", "guest_user_syscall")
-    check("what is degraded", degraded(host), ["on, but QEMU's code had no probe of them when they went on: guest_user_syscall"])
+    check("what is degraded", degraded(host), ["on, but QEMU's code had no probe of them when they went on (if QEMU has loaded "
+                                               "a module of theirs since, switch them off and on): guest_user_syscall"])
     host.qemon("event", "off", "guest_user_syscall")
     check("what is degraded", degraded(host), [])
     check_sums(stack, host, worker)
